@@ -1,0 +1,338 @@
+"""The tables: each declared once. The declaration is the data dictionary, the reader's guide and the check.
+
+A column is one line; a table is one entry of `TABLES`. Nothing else has to be touched for `load`, `clean`,
+`check` and the README's codebook to know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+from salesforecast.errors import DataError, MissingTable, unknown
+
+Kind = Literal["id", "label", "date", "moment", "money", "fraction", "count", "flag"]
+
+KINDS: dict[str, str] = {
+    "id": "text that names one thing",
+    "label": "text",
+    "date": "a day, without time or zone",
+    "moment": "date and time in the business zone",
+    "money": "an amount in the reporting currency",
+    "fraction": "0 to 1",
+    "count": "a number of 0 or more",
+    "flag": "true or false",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, its kind, what it means, and whether it may be empty."""
+
+    name: str
+    kind: Kind
+    about: str
+    required: bool = False
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its key, what a row is, what it opens, and its columns."""
+
+    name: str
+    key: tuple[str, ...]
+    about: str
+    columns: tuple[Column, ...]
+    export: str = ""
+
+    def __getitem__(self, column: str) -> Column:
+        return {c.name: c for c in self.columns}[column]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in the declared order."""
+        return [c.name for c in self.columns]
+
+
+OUTCOMES = ("open", "won", "lost")
+must = {"required": True}
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table("opportunities", ("opportunity_id",), "One deal, open or closed.", (
+            Column("opportunity_id", "id", "the CRM's id", **must),
+            Column("name", "label", "what the seller calls it"),
+            Column("account_id", "id", "the customer"),
+            Column("rep_id", "id", "who owns it now"),
+            Column("product_id", "id", "the main product"),
+            Column("channel", "label", "the lead source or sales channel it came by"),
+            Column("partner_id", "id", "the agent, distributor or partner who brought it"),
+            Column("segment", "label", "the customer segment"),
+            Column("is_new_customer", "flag", "true when the account had never bought before"),
+            Column("stage", "label", "where it stands now", **must),
+            Column("outcome", "label", "open, won or lost, by the stage table", required=True, values=OUTCOMES),
+            Column("amount", "money", "the deal's value: expected while open, agreed when won"),
+            Column("list_amount", "money", "the same at list price"),
+            Column("probability", "fraction", "the CRM's own chance of winning"),
+            Column("forecast_category", "label", "the seller's call: pipeline, best case, commit, closed"),
+            Column("created_date", "date", "the day it was entered"),
+            Column("expected_close_date", "date", "the day its seller expects it to close; a wish"),
+            Column("closed_date", "date", "the day it was won or lost; empty while open"),
+            Column("lost_reason", "label", "why it was lost"),
+            Column("competitor", "label", "who else was in it"),
+        ), "the opportunities (deals) of the CRM"),
+        Table("stages", ("stage",), "One stage of the sales process.", (
+            Column("stage", "label", "the stage's name, as in opportunities", **must),
+            Column("rank", "count", "its place in the funnel, 1 first", **must),
+            Column("outcome", "label", "what a deal in it is: open, won or lost", required=True, values=OUTCOMES),
+        ), "the stage table, or [[stages]] in salesforecast.toml"),
+        Table("stage_history", ("opportunity_id", "entered_at", "sequence"), "One change of a deal, with its values after the change.", (
+            Column("opportunity_id", "id", "the deal", **must),
+            Column("entered_at", "moment", "when it came to be so", **must),
+            Column("sequence", "count", "the order of changes of the same moment", **must),
+            Column("stage", "label", "the stage from then on", **must),
+            Column("amount", "money", "the amount from then on"),
+            Column("expected_close_date", "date", "the expected close date from then on"),
+            Column("rep_id", "id", "who owned it from then on, or who made the change"),
+        ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)"),
+        Table("reps", ("rep_id",), "One seller, present or past.", (
+            Column("rep_id", "id", "the seller's id, as in opportunities", **must),
+            Column("rep", "label", "the seller's name", **must),
+            Column("team", "label", "the team"),
+            Column("manager", "label", "who leads the team"),
+            Column("region", "label", "the region"),
+            Column("role", "label", "the role"),
+            Column("start_date", "date", "first day of work"),
+            Column("end_date", "date", "last day of work; empty while here"),
+        ), "the users or the sales team"),
+        Table("accounts", ("account_id",), "One customer or prospect.", (
+            Column("account_id", "id", "the account's id, as in opportunities", **must),
+            Column("account", "label", "its name", **must),
+            Column("industry", "label", "its industry"),
+            Column("size", "label", "its size class"),
+            Column("region", "label", "its region or country"),
+            Column("parent_id", "id", "the account it belongs to"),
+        ), "the accounts (companies)"),
+        Table("products", ("product_id",), "One product.", (
+            Column("product_id", "id", "the product's id, as in opportunities", **must),
+            Column("product", "label", "its name", **must),
+            Column("family", "label", "its family or series"),
+            Column("list_price", "money", "its list price"),
+            Column("unit_cost", "money", "what one costs to make or buy"),
+        ), "the products with their list prices"),
+        Table("leads", ("lead_id",), "One person or company that might buy.", (
+            Column("lead_id", "id", "the lead's id", **must),
+            Column("created_at", "moment", "when it came in", **must),
+            Column("channel", "label", "where it came from"),
+            Column("campaign", "label", "the campaign that brought it"),
+            Column("rep_id", "id", "who got it"),
+            Column("first_response_at", "moment", "when somebody first answered"),
+            Column("opportunity_id", "id", "the deal it became; empty while it has not"),
+        ), "the leads"),
+        Table("touches", ("touch_id",), "One contact of marketing with a lead or an account.", (
+            Column("touch_id", "id", "the touch's id", **must),
+            Column("at", "moment", "when", **must),
+            Column("channel", "label", "through which channel", **must),
+            Column("content", "label", "with what"),
+            Column("lead_id", "id", "the lead it reached"),
+            Column("account_id", "id", "or the account"),
+            Column("opportunity_id", "id", "or the deal"),
+        ), "the marketing touches (campaign members)"),
+        Table("activities", ("activity_id",), "One thing a seller did or planned.", (
+            Column("activity_id", "id", "the activity's id", **must),
+            Column("at", "moment", "when it was done; empty while only planned"),
+            Column("planned_at", "moment", "for when it was planned; empty when it was not"),
+            Column("rep_id", "id", "who", **must),
+            Column("account_id", "id", "with which account"),
+            Column("opportunity_id", "id", "for which deal"),
+            Column("type", "label", "visit, call, cold_call, email, personalised_email, demo, meeting, event, admin", **must),
+            Column("purpose", "label", "what for"),
+            Column("minutes", "count", "how long"),
+            Column("cost", "money", "what it cost beside the time"),
+            Column("outcome", "label", "what came of it"),
+        ), "the activities (tasks and events)"),
+        Table("orders", ("order_line_id",), "One line of an order.", (
+            Column("order_line_id", "id", "the line's id", **must),
+            Column("order_date", "date", "the day of the order", **must),
+            Column("account_id", "id", "who ordered"),
+            Column("opportunity_id", "id", "from which deal"),
+            Column("rep_id", "id", "who sold it"),
+            Column("product_id", "id", "what"),
+            Column("channel", "label", "by which channel"),
+            Column("quantity", "count", "how many"),
+            Column("list_price", "money", "list price of one"),
+            Column("net_amount", "money", "what the line came to after discount", **must),
+            Column("unit_cost", "money", "cost of one"),
+        ), "the order lines"),
+        Table("targets", ("period", "rep_id", "team", "region", "channel", "product_id"), "One target; the filled names say whose.", (
+            Column("period", "label", "2025Q2, 2025-06 or 2025", **must),
+            Column("rep_id", "id", "for this seller"),
+            Column("team", "label", "for this team"),
+            Column("region", "label", "for this region"),
+            Column("channel", "label", "for this channel"),
+            Column("product_id", "id", "for this product"),
+            Column("target", "money", "bookings to reach", **must),
+        ), "the targets"),
+        Table("spend", ("channel", "period"), "What a channel cost in a period.", (
+            Column("channel", "label", "the channel", **must),
+            Column("period", "label", "the month: 2025-06", **must),
+            Column("spend", "money", "what was spent", **must),
+        ), "the marketing spend by channel and month"),
+        Table("costs", ("period", "rep_id", "kind"), "What a seller, or the sales force, cost in a period.", (
+            Column("period", "label", "the month: 2025-06", **must),
+            Column("rep_id", "id", "the seller; empty for the sales force as a whole"),
+            Column("kind", "label", "salary, commission, travel, training, entertainment", **must),
+            Column("cost", "money", "what it cost", **must),
+        ), "the costs of the sales force"),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader of the data has to know beside the rows.
+
+    Parameters
+    ----------
+    company : str
+        The name on the reports.
+    currency : str
+        Sign or code that stands before amounts.
+    fiscal_year_start : int
+        Month in which the fiscal year starts; a fiscal year is named by the year in which it ends.
+    crm : str
+        Which mapping read the export.
+    """
+
+    company: str = "The company"
+    currency: str = "$"
+    fiscal_year_start: int = 1
+    crm: str = "salesforecast"
+
+
+@dataclass(frozen=True)
+class Crm:
+    """Checked tables as they were known at the end of a day: `crm.opportunities`, `crm.stages`, …
+
+    A table that is not in the data raises `MissingTable` when it is asked for, with the export to add.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    as_of: pd.Timestamp
+    settings: Settings = field(default_factory=Settings)
+    digest: str = ""
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name.startswith("_") or name not in TABLES:
+            raise AttributeError(name)
+        if name not in self.tables:
+            raise MissingTable(f"This needs the table '{name}', which is not in the data. Add {TABLES[name].export}.")
+        return self.tables[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tables
+
+
+def breaches(frame: pd.DataFrame, name: str) -> list[str]:
+    """What is wrong with a table, one sentence a breach; empty when it keeps its contract."""
+    table, found = TABLES[name], []
+    for column in table.columns:
+        if column.name not in frame:
+            if column.required:
+                found.append(f"{column.name}: the column is missing; map it in salesforecast.toml under [{name}.columns]")
+            continue
+        values = frame[column.name]
+        given = values.dropna()
+        if column.required and len(given) < len(values):
+            found.append(
+                f"{column.name}: {len(values) - len(given):,} of {len(values):,} values are empty; fill them in the "
+                f"export, or let clean.py set those rows apart"
+            )
+        if wrong := _wrong_type(given, column.kind):
+            found.append(f"{column.name}: {wrong}")
+            continue
+        if column.values and len(odd := given[~given.isin(column.values)]):
+            found.append(f"{column.name}: {len(odd):,} values are none of {', '.join(column.values)}, e.g. {examples(odd)}")
+        if column.kind == "fraction" and len(odd := given[(given < 0) | (given > 1)]):
+            found.append(
+                f"{column.name}: {len(odd):,} values lie outside 0 to 1, e.g. {examples(odd)}; if the export is in "
+                f"per cent, list the column under per_cent in salesforecast.toml"
+            )
+        if column.kind == "count" and len(odd := given[given < 0]):
+            found.append(f"{column.name}: {len(odd):,} values are below 0, e.g. {examples(odd)}")
+    if set(table.key) <= set(frame.columns):
+        repeated = frame[frame.duplicated(list(table.key), keep=False)]
+        if len(repeated):
+            first = repeated[list(table.key)].iloc[0].astype(str).str.cat(sep=", ")
+            found.append(
+                f"{len(repeated):,} rows share a key ({', '.join(table.key)}), e.g. {first!r}: keep one of each, "
+                f"as clean.py's 'repeated id' rule does"
+            )
+    return found
+
+
+def check(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The frame, when it keeps the contract of the table `name`.
+
+    Raises
+    ------
+    DataError
+        All breaches at once, each with its count, examples and the fix.
+    SettingError
+        When there is no such table.
+    """
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+    if found := breaches(frame, name):
+        raise DataError("\n  - ".join([f"Table '{name}' breaks its contract:", *found]))
+    return frame
+
+
+def examples(values: Iterable[object], most: int = 3) -> str:
+    """The first few different values, quoted.
+
+    >>> examples(["a", "b", "a", "c", "d"])
+    "'a', 'b', 'c'"
+    """
+    shown = list(dict.fromkeys(str(v) for v in values))[:most]
+    return ", ".join(repr(v if len(v) <= 60 else v[:57] + "…") for v in shown)
+
+
+def codebook() -> str:
+    """The data dictionary as Markdown: what the README prints."""
+    parts = []
+    for table in TABLES.values():
+        rows = [
+            f"| `{c.name}` | {c.kind} | {'yes' if c.required else ''} | {c.about}"
+            + (f" ({', '.join(c.values)})" if c.values and c.values != OUTCOMES else "")
+            + " |"
+            for c in table.columns
+        ]
+        parts.append(
+            f"**`{table.name}`**: {table.about} Key: {', '.join(f'`{k}`' for k in table.key)}.\n\n"
+            "| column | kind | must be filled | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+        )
+    kinds = "; ".join(f"*{kind}* {about}" for kind, about in KINDS.items())
+    return f"Kinds: {kinds}.\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _wrong_type(given: pd.Series, kind: Kind) -> str:
+    """In words, when the values are not of the kind; empty when they are."""
+    if given.empty:
+        return ""
+    if kind in ("id", "label"):
+        good = pd.api.types.is_string_dtype(given.dtype)
+    elif kind in ("date", "moment"):
+        good = pd.api.types.is_datetime64_dtype(given.dtype)
+        if good and kind == "date" and (given != given.dt.normalize()).any():
+            return "has times of day; a date is a day"
+    elif kind == "flag":
+        good = pd.api.types.is_bool_dtype(given.dtype)
+    else:
+        good = pd.api.types.is_numeric_dtype(given.dtype) and not pd.api.types.is_bool_dtype(given.dtype)
+    return "" if good else f"is {given.dtype}, not a {kind} ({KINDS[kind]}), e.g. {examples(given)}"
