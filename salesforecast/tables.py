@@ -7,7 +7,7 @@ A column is one line; a table is one entry of `TABLES`. Nothing else has to be t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pandas as pd
@@ -37,17 +37,19 @@ class Column:
     about: str
     required: bool = False
     values: tuple[str, ...] = ()
+    plan: bool = False  # a wish or a plan, which may lie ahead of what is known
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its key, what a row is, what it opens, and its columns."""
+    """A table: its key, what a row is, its columns, which export holds it, and which analyses need it."""
 
     name: str
     key: tuple[str, ...]
     about: str
     columns: tuple[Column, ...]
-    export: str = ""
+    export: str = ""  # what to add when it is missing
+    opens: str = ""  # the analyses that need it
 
     def __getitem__(self, column: str) -> Column:
         return {c.name: c for c in self.columns}[column]
@@ -81,11 +83,11 @@ TABLES: dict[str, Table] = {
             Column("probability", "fraction", "the CRM's own chance of winning"),
             Column("forecast_category", "label", "the seller's call: pipeline, best case, commit, closed"),
             Column("created_date", "date", "the day it was entered"),
-            Column("expected_close_date", "date", "the day its seller expects it to close; a wish"),
+            Column("expected_close_date", "date", "the day its seller expects it to close; a wish", plan=True),
             Column("closed_date", "date", "the day it was won or lost; empty while open"),
             Column("lost_reason", "label", "why it was lost"),
             Column("competitor", "label", "who else was in it"),
-        ), "the opportunities (deals) of the CRM"),
+        ), "the opportunities (deals) of the CRM", "funnel metrics, sales velocity, win curve, stalled deals, lost value"),
         Table("stages", ("stage",), "One stage of the sales process.", (
             Column("stage", "label", "the stage's name, as in opportunities", **must),
             Column("rank", "count", "its place in the funnel, 1 first", **must),
@@ -97,9 +99,9 @@ TABLES: dict[str, Table] = {
             Column("sequence", "count", "the order of changes of the same moment", **must),
             Column("stage", "label", "the stage from then on", **must),
             Column("amount", "money", "the amount from then on"),
-            Column("expected_close_date", "date", "the expected close date from then on"),
+            Column("expected_close_date", "date", "the expected close date from then on", plan=True),
             Column("rep_id", "id", "who owned it from then on, or who made the change"),
-        ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)"),
+        ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)", "stage conversion, time in stage, lost value by stage"),
         Table("reps", ("rep_id",), "One seller, present or past.", (
             Column("rep_id", "id", "the seller's id, as in opportunities", **must),
             Column("rep", "label", "the seller's name", **must),
@@ -146,7 +148,7 @@ TABLES: dict[str, Table] = {
         Table("activities", ("activity_id",), "One thing a seller did or planned.", (
             Column("activity_id", "id", "the activity's id", **must),
             Column("at", "moment", "when it was done; empty while only planned"),
-            Column("planned_at", "moment", "for when it was planned; empty when it was not"),
+            Column("planned_at", "moment", "for when it was planned; empty when it was not", plan=True),
             Column("rep_id", "id", "who", **must),
             Column("account_id", "id", "with which account"),
             Column("opportunity_id", "id", "for which deal"),
@@ -226,6 +228,7 @@ class Crm:
     as_of: pd.Timestamp
     settings: Settings = field(default_factory=Settings)
     digest: str = ""
+    of_today: tuple[str, ...] = ()  # columns that `at` could not take back, because nothing says what they were
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_") or name not in TABLES:
@@ -236,6 +239,98 @@ class Crm:
 
     def __contains__(self, name: str) -> bool:
         return name in self.tables
+
+    @property
+    def deals(self) -> pd.DataFrame:
+        """The opportunities with the names behind their ids: rep, team, manager, region (of the rep), account, product, family."""
+        deals = self.tables["opportunities"]
+        for table, key, wanted in _NAMES:
+            if key not in deals:
+                continue
+            label = wanted[0]
+            if table in self.tables:
+                names = self.tables[table].set_index(key)
+                new = [c for c in wanted if c in names and c not in deals]
+                deals = deals.join(names[new], on=key, validate="many_to_one")
+            deals = deals.assign(**{label: deals[label].fillna(deals[key]) if label in deals else deals[key]})
+        return deals
+
+    def only(self, *, region: str = "", team: str = "", rep: str = "", product: str = "") -> Crm:
+        """The same with the deals of one region, team, rep or product (or product family); "" is all.
+
+        Raises
+        ------
+        SettingError
+            When there is none of that name, with "Did you mean".
+        """
+        deals = self.deals
+        keep = pd.Series(True, index=deals.index)
+        for what, value, columns in (
+            ("region", region, ("region",)), ("team", team, ("team",)), ("rep", rep, ("rep", "rep_id")),
+            ("product", product, ("product", "product_id", "family")),
+        ):  # fmt: skip
+            if value:
+                there = [c for c in columns if c in deals]
+                known = sorted({v for c in there for v in deals[c].dropna().unique()})
+                if value not in known:
+                    raise unknown(what, value, known)
+                keep &= deals[there].eq(value).any(axis=1)
+        ids = deals.loc[keep, "opportunity_id"]
+        some = {name: self.tables[name][self.tables[name]["opportunity_id"].isin(ids)].reset_index(drop=True)
+                for name in ("opportunities", "stage_history") if name in self.tables}  # fmt: skip
+        return replace(self, tables={**self.tables, **some})
+
+    def at(self, day: pd.Timestamp) -> Crm:
+        """The tables as they were known at the end of a day before `as_of`.
+
+        With a stage history stage, amount, expected close date and rep are those of that day. Without one only created
+        and closed dates can be taken back; `of_today` names the columns that could not.
+        """
+        if day >= self.as_of:
+            return replace(self, as_of=day)
+        end = day + pd.Timedelta(days=1)
+        tables = {name: _until(frame, name, end) for name, frame in self.tables.items()}
+        deals = tables["opportunities"]
+        undone = deals["outcome"].ne("open") & ~(deals["closed_date"] < end)
+        deals = deals.assign(outcome=deals["outcome"].mask(undone, "open"))
+        for column in ("lost_reason", "competitor", "probability", "forecast_category"):
+            if column in deals:
+                deals = deals.assign(**{column: deals[column].mask(undone)})
+        then: list[str] = []
+        if "stage_history" in tables:
+            last = tables["stage_history"].groupby("opportunity_id").last()
+            then = [c for c in ("stage", "amount", "expected_close_date", "rep_id") if c in last]
+            known = deals["opportunity_id"].isin(last.index)
+            for column in then:
+                now = deals[column] if column in deals else None
+                past = deals["opportunity_id"].map(last[column])
+                deals = deals.assign(**{column: past if now is None else past.where(known, now)})
+        if "stage" not in then:
+            deals = deals.assign(stage=deals["stage"].mask(undone, NOT_RECORDED))
+        of_today = [c for c in deals if c not in then and c not in ("opportunity_id", "outcome", "created_date", "closed_date")]
+        return replace(self, tables={**tables, "opportunities": deals}, as_of=day, of_today=tuple(of_today))
+
+
+NOT_RECORDED = "(not recorded)"
+_NAMES = (
+    ("reps", "rep_id", ("rep", "team", "manager", "region")),
+    ("accounts", "account_id", ("account", "industry", "size")),
+    ("products", "product_id", ("product", "family")),
+)
+
+
+def _until(frame: pd.DataFrame, name: str, end: pd.Timestamp) -> pd.DataFrame:
+    """Rows that had begun before `end`; whatever happened to them later is empty."""
+    table = TABLES[name]
+    facts = [c.name for c in table.columns if c.kind in ("date", "moment") and not c.plan and c.name in frame]
+    if not facts:
+        return frame
+    born = facts[0]
+    kept = frame[(frame[born] < end) | (frame[born].isna() & (not table[born].required))]
+    if name == "opportunities":
+        kept = frame[frame["created_date"] < end]
+    kept = kept.reset_index(drop=True)
+    return kept.assign(**{c: kept[c].where(kept[c] < end) for c in facts[1:]})
 
 
 def breaches(frame: pd.DataFrame, name: str) -> list[str]:
@@ -251,7 +346,7 @@ def breaches(frame: pd.DataFrame, name: str) -> list[str]:
         if column.required and len(given) < len(values):
             found.append(
                 f"{column.name}: {len(values) - len(given):,} of {len(values):,} values are empty; fill them in the "
-                f"export, or let clean.py set those rows apart"
+                f"export, or let cleaning.py set those rows apart"
             )
         if wrong := _wrong_type(given, column.kind):
             found.append(f"{column.name}: {wrong}")
@@ -271,7 +366,7 @@ def breaches(frame: pd.DataFrame, name: str) -> list[str]:
             first = repeated[list(table.key)].iloc[0].astype(str).str.cat(sep=", ")
             found.append(
                 f"{len(repeated):,} rows share a key ({', '.join(table.key)}), e.g. {first!r}: keep one of each, "
-                f"as clean.py's 'repeated id' rule does"
+                f"as cleaning.py's 'repeated id' rule does"
             )
     return found
 

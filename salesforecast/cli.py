@@ -1,0 +1,224 @@
+"""The shell: `salesforecast demo`, `report`, `check`, `list`, `sample`, `init`.
+
+Heavy imports happen inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from salesforecast.errors import SalesforecastError, SettingError
+
+DEMO_PERIOD = "2025Q2"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when all went well, 1 when a notebook failed, 2 when the input has to be mended."""
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except SalesforecastError as error:
+        print(f"salesforecast: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("salesforecast: stopped; an earlier report stands as it was.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="salesforecast",
+        description="From a CRM export to a quarterly sales report whose numbers are right and can show it.",
+        epilog="Start with: salesforecast demo",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        sub.set_defaults(run=run)
+        return sub
+
+    demo = command("demo", _demo, "make the reports on the sample data")
+    demo.add_argument("--out", type=Path, default=Path("reports") / "demo", help="folder of the report (%(default)s)")
+    demo.add_argument("--jobs", type=int, default=2, help="notebooks at a time (%(default)s)")
+
+    report = command("report", _report, "make the report of a period from your data")
+    report.add_argument("notebook", nargs="*", help="which notebooks; all of them when none is named")
+    report.add_argument("--data", type=Path, required=True, help="folder of the CRM export")
+    report.add_argument("--config", type=Path, help="salesforecast.toml, when it is not in the data folder")
+    report.add_argument("--period", required=True, help="2025Q2, 2025-06 or 2025")
+    report.add_argument("--as-of", default="", help="last day to be known, as 2025-06-30 (the last day in the data)")
+    report.add_argument("--out", type=Path, help="folder of the report (reports/PERIOD)")
+    report.add_argument("--jobs", type=int, default=2, help="notebooks at a time (%(default)s)")
+    report.add_argument(
+        "-p", dest="parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebooks; may be repeated"
+    )
+
+    check = command("check", _check, "say what is in the data, what was cleaned, and which analyses are possible")
+    check.add_argument("data", type=Path, help="folder of the CRM export")
+    check.add_argument("--config", type=Path, help="salesforecast.toml, when it is not in the data folder")
+    check.add_argument("--issues", type=Path, metavar="FILE.csv", help="write every change to this file")
+
+    command("list", _list, "list the notebooks and their parameters")
+
+    sample = command("sample", _sample, "write the export of a made-up company, to try things on")
+    sample.add_argument("folder", type=Path, help="a new or empty folder")
+    sample.add_argument("--seed", type=int, default=0, help="another number, another company (%(default)s)")
+    sample.add_argument("--opportunities", type=int, default=6000, help="about how many (%(default)s)")
+    sample.add_argument("--dirty", action="store_true", help="with the mistakes that exports have")
+
+    init = command("init", _init, "start a project of your own: the notebooks and a commented salesforecast.toml")
+    init.add_argument("folder", type=Path, help="the folder of the project")
+    return parser
+
+
+def _demo(args: argparse.Namespace) -> int:
+    sample = Path(__file__).parent.parent / "data" / "sample"
+    if not sample.is_dir():  # installed from a wheel, which does not carry it
+        from salesforecast import synthetic
+
+        sample = args.out.parent / "sample-data"
+        synthetic.write(sample)
+    return _run([], {"data": _shown(sample), "period": DEMO_PERIOD}, args.out, args.jobs)
+
+
+def _report(args: argparse.Namespace) -> int:
+    given = {"data": str(args.data), "period": args.period, "as_of": args.as_of, "config": str(args.config or "")}
+    for pair in args.parameter:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingError(f"-p {pair!r} is not of the form NAME=VALUE.")
+        given[name.strip()] = value
+    from salesforecast.cleaning import clean
+    from salesforecast.crm import load
+    from salesforecast.periods import period
+
+    # What is wrong with the data or the period is said here, in one line, and not once per notebook.
+    export = load(given["data"], given["config"] or None)
+    asked = period(given["period"], export.settings.fiscal_year_start)
+    crm, _ = clean(export, as_of=given["as_of"])
+    asked.so_far(crm.as_of)
+    return _run(args.notebook, given, args.out or Path("reports") / asked.label, args.jobs)
+
+
+def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> int:
+    from salesforecast import report
+
+    if jobs < 1:
+        raise SettingError(f"--jobs is {jobs}; it is 1 or more.")
+    begun: dict[str, float] = {}
+
+    def progress(name: str, status: str) -> None:
+        if status == "started":
+            begun[name] = time.monotonic()
+            print(f"  {name} …", file=sys.stderr, flush=True)
+        else:
+            print(f"  {name}: {status} ({time.monotonic() - begun[name]:.1f} s)", file=sys.stderr, flush=True)
+
+    outcomes = report.run(names, out, parameters=parameters, cwd=Path.cwd(), jobs=jobs, progress=progress)
+    failed = [o for o in outcomes if o.status != "ok"]
+    for o in failed:
+        where = f" in '{o.section}'" if o.section else ""
+        print(f"salesforecast: the notebook '{o.name}' {o.status}{where}: {o.error}", file=sys.stderr)
+    print(f"Report: {_shown(out / 'index.html')}")
+    return 1 if failed else 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from salesforecast.cleaning import clean
+    from salesforecast.crm import load
+    from salesforecast.formats import plural
+    from salesforecast.tables import TABLES
+
+    export = load(args.data, args.config)
+    crm, issues = clean(export)
+    print(f"Read as: {export.settings.crm}. Data known until {crm.as_of:%Y-%m-%d}.\n\nFiles")
+    for file in export.sources.itertuples():
+        if file.table:
+            print(f"  {file.file}: {file.table}, {plural(file.rows, 'row')}")
+            if file.unmapped:
+                print(f"    kept, and used by nothing: {file.unmapped}")
+        else:
+            print(f"  {file.file}: not used; {file.why}")
+    deals = crm.opportunities["outcome"].value_counts()
+    print("\nOpportunities: " + ", ".join(f"{deals.get(o, 0):,} {o}" for o in ("won", "lost", "open")) + ".")
+    print("\nCleaned or noticed" if len(issues) else "\nNothing had to be cleaned.")
+    kinds = issues.groupby(["table", "column", "rule", "why"], sort=False).size()
+    for (table, column, rule, why), n in kinds.items():  # type: ignore[misc]
+        print(f"  {n:,} × {table}{'.' + column if column else ''}: {rule}. {why}")
+    if args.issues:
+        args.issues.parent.mkdir(parents=True, exist_ok=True)
+        from salesforecast.report import as_text
+
+        as_text(issues).to_csv(args.issues, index=False, lineterminator="\n")
+        print(f"  Every change: {args.issues}")
+    print("\nAnalyses")
+    for table in TABLES.values():
+        if table.opens:
+            print(f"  {'yes' if table.name in crm else 'no '}  {table.opens}" + ("" if table.name in crm else f": add {table.export}"))
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from salesforecast import report
+
+    for name, path in report.notebooks(Path.cwd()).items():
+        print(name)
+        for parameter, (kind, default, comment) in report.parameters(path).items():
+            print(f"  -p {parameter}={default!r}  ({kind.__name__}) {comment}")
+    return 0
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from salesforecast import synthetic
+
+    _must_be_empty(args.folder)
+    if not 100 <= args.opportunities <= 2_000_000:
+        raise SettingError(f"--opportunities is {args.opportunities}; it is between 100 and 2,000,000.")
+    truth = replace(synthetic.Truth(), opportunities=args.opportunities)
+    synthetic.write(args.folder, truth=truth, seed=args.seed, dirty=args.dirty)
+    print(f"Sample export: {_shown(args.folder)}. Try: salesforecast check {_shown(args.folder)}")
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    import shutil
+
+    from salesforecast import report
+    from salesforecast.crm.mapping import CONFIG
+
+    _must_be_empty(args.folder)
+    (args.folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    (args.folder / "data").mkdir(exist_ok=True)
+    for path in report.notebooks().values():
+        shutil.copy(path, args.folder / "notebooks" / path.name)
+    shutil.copy(Path(__file__).parent / "crm" / "template" / CONFIG, args.folder / "data" / CONFIG)
+    print(f"Project: {_shown(args.folder)}. Put the export into data/, look into data/{CONFIG}, then: salesforecast check data")
+    return 0
+
+
+def _must_be_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingError(f"{folder} exists and is not an empty folder. Name a new one; nothing is written over.")
+
+
+def _shown(path: Path) -> str:
+    """A path as the reader would type it."""
+    try:
+        return os.path.relpath(path) if path.is_absolute() and Path.cwd() in path.resolve().parents else str(path)
+    except ValueError:  # another drive
+        return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

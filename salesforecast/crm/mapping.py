@@ -1,0 +1,200 @@
+"""What an export calls things: one TOML file per CRM, and the analyst's own salesforecast.toml on top."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from salesforecast.errors import SettingError, unknown
+from salesforecast.tables import OUTCOMES, TABLES, Settings
+
+CONFIG = "salesforecast.toml"
+OWN = "salesforecast"
+DATE_ORDERS = ("ymd", "mdy", "dmy")
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """How one of our tables is found in an export.
+
+    Parameters
+    ----------
+    files : tuple of str
+        File names, with or without ending; case and ending do not matter.
+    columns : dict
+        Our column -> their headers, the first that is there is taken.
+    per_cent : tuple of str
+        Our columns that the export writes in per cent.
+    outcome : dict
+        Their columns that say `closed` and `won`, where a stage table does not.
+    aliases : dict
+        Our column -> {their spelling: ours}. Each replacement is a row of the issues.
+    ignore : dict
+        Our column -> values whose rows are set apart. Each is a row of the issues.
+    """
+
+    files: tuple[str, ...] = ()
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    per_cent: tuple[str, ...] = ()
+    outcome: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, dict[str, str]] = field(default_factory=dict)
+    ignore: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def over(self, base: TableMapping) -> TableMapping:
+        """This mapping, and what only the base has."""
+        return TableMapping(
+            files=self.files or base.files,
+            columns={**base.columns, **self.columns},
+            per_cent=tuple(dict.fromkeys(self.per_cent + base.per_cent)),
+            outcome=self.outcome or base.outcome,
+            aliases={**base.aliases, **self.aliases},
+            ignore={**base.ignore, **self.ignore},
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as the analyst declares it: its name, what a deal in it is, and what the export calls it."""
+
+    stage: str
+    outcome: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """All that is needed to read one kind of export.
+
+    Parameters
+    ----------
+    settings : Settings
+        Company, currency, fiscal year.
+    tables : dict
+        Our table -> where it is.
+    stages : tuple of Stage
+        The stages in funnel order, where the export has no stage table.
+    date_order : str
+        "ymd", "mdy" or "dmy" for dates whose order of day and month the data do not show.
+    timezone : str
+        The business zone into which zone-aware moments are turned, as "Europe/Oslo".
+    list_price_as_amount : bool
+        Whether a missing amount is filled with the product's list price.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    tables: dict[str, TableMapping] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    date_order: str = ""
+    timezone: str = ""
+    list_price_as_amount: bool = False
+
+
+@cache
+def mappings() -> dict[str, Mapping]:
+    """The mappings that come with the package, by CRM; the project's own table names first."""
+    own = Mapping(
+        tables={t.name: TableMapping((t.name,), {c.name: (c.name,) for c in t.columns}) for t in TABLES.values()}
+    )
+    found = {OWN: own}
+    for file in sorted(resources.files("salesforecast.crm").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".toml"):
+            name = file.name.removesuffix(".toml")
+            found[name] = parse(tomllib.loads(file.read_text("utf-8")), file.name)
+    return found
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The content of a salesforecast.toml.
+
+    Raises
+    ------
+    SettingError
+        When it is not there or not TOML, with the line.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingError(f"There is no config file {path}. `salesforecast init` writes one to start from.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not valid TOML: {error}.") from None
+
+
+def parse(content: dict[str, Any], where: str) -> Mapping:
+    """The mapping that a TOML file declares, over that of the CRM it names.
+
+    Raises
+    ------
+    SettingError
+        For a key, table, column or value nobody knows, with "Did you mean".
+    """
+    rest = dict(content)
+    crm = rest.pop("crm", None)
+    if crm is not None and crm not in mappings():
+        raise unknown("CRM mapping", crm, mappings())
+    base = mappings()[crm] if crm else Mapping()
+    known = {f.name: f.type for f in fields(Settings) if f.name != "crm"}
+    settings = replace(base.settings, **{k: _plain(rest.pop(k), k, where) for k in known if k in rest})
+    if not 1 <= settings.fiscal_year_start <= 12:
+        raise SettingError(f"{where}: fiscal_year_start is {settings.fiscal_year_start}; it is a month, 1 to 12.")
+    stages = tuple(_stage(s, where) for s in rest.pop("stage", []))
+    date_order = rest.pop("date_order", base.date_order)
+    if date_order and date_order not in DATE_ORDERS:
+        raise SettingError(f"{where}: date_order is {date_order!r}; it is one of {', '.join(DATE_ORDERS)}.")
+    timezone, as_amount = rest.pop("timezone", base.timezone), rest.pop("list_price_as_amount", False)
+    tables = {name: _table(name, declared, where) for name, declared in rest.items()}
+    return Mapping(
+        settings,
+        {**base.tables, **{n: t.over(base.tables.get(n, TableMapping())) for n, t in tables.items()}},
+        stages or base.stages,
+        date_order,
+        timezone,
+        bool(as_amount),
+    )
+
+
+def _table(name: str, declared: Any, where: str) -> TableMapping:
+    if name not in TABLES or not isinstance(declared, dict):
+        top = [*TABLES, *(f.name for f in fields(Settings)), "stage", "date_order", "timezone", "list_price_as_amount"]
+        raise SettingError(f"{where}: {unknown('setting or table', name, sorted(top))}")
+    parts = [f.name for f in fields(TableMapping)]
+    for key in declared:
+        if key not in parts:
+            raise SettingError(f"{where}, [{name}]: {unknown('key', key, parts)}")
+    own = TABLES[name].names
+    for part in ("columns", "aliases", "ignore"):
+        for column in declared.get(part, {}):
+            if column not in own:
+                raise SettingError(f"{where}, [{name}.{part}]: {unknown('column', column, own)}")
+    return TableMapping(
+        files=_texts(declared.get("files", ())),
+        columns={c: _texts(theirs) for c, theirs in declared.get("columns", {}).items()},
+        per_cent=_texts(declared.get("per_cent", ())),
+        outcome=dict(declared.get("outcome", {})),
+        aliases={c: {str(k): str(v) for k, v in pairs.items()} for c, pairs in declared.get("aliases", {}).items()},
+        ignore={c: _texts(values) for c, values in declared.get("ignore", {}).items()},
+    )
+
+
+def _stage(declared: dict[str, Any], where: str) -> Stage:
+    if set(declared) - {"stage", "outcome", "labels"} or "stage" not in declared:
+        raise SettingError(f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one has {sorted(declared)}.")
+    outcome = declared.get("outcome", "open")
+    if outcome not in OUTCOMES:
+        raise SettingError(f"{where}, stage {declared['stage']!r}: {unknown('outcome', outcome, OUTCOMES)}")
+    return Stage(declared["stage"], outcome, _texts(declared.get("labels", ())))
+
+
+def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
+
+
+def _plain(value: Any, key: str, where: str) -> Any:
+    wanted = type(getattr(Settings(), key))
+    if type(value) is not wanted:
+        raise SettingError(f"{where}: {key} is {value!r}; it is {'text' if wanted is str else 'a whole number'}.")
+    return value

@@ -1,0 +1,160 @@
+"""Text into values, column by column: how a column is written is decided by all of its values, never by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from salesforecast.errors import DataError
+from salesforecast.tables import Kind, examples
+
+NOTHING = {"-", "–", "—", "none", "null", "nan", "n/a", "na", "(no value)", "(none)", "(blank)", "#n/a"}
+FLAGS = {"true": True, "yes": True, "y": True, "1": True, "t": True, "false": False, "no": False, "n": False, "0": False, "f": False}
+
+_NUMBERS = r"^\D{0,12}?(?P<a>\d{1,4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,4})(?:[T ,]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?))?$"
+_ZONE = r"\d{2}:\d{2}.*(?:Z|[+-]\d{2}:?\d{2})$"
+_WORDS = ("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%d, %b, %y", "%A, %d %B %Y")
+
+
+def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", per_cent: bool = False) -> pd.Series:
+    """The values of a column; missing where a text is not of the kind.
+
+    Parameters
+    ----------
+    text : Series of str
+        Trimmed; missing where nothing is written.
+    kind : str
+        One of `tables.KINDS`.
+    order : str
+        "mdy" or "dmy" for dates whose numbers do not begin with the year, as `date_order` found it.
+    timezone : str
+        Zone into which zone-aware moments are turned; UTC when empty.
+    per_cent : bool
+        Whether plain numbers are per cent.
+
+    Returns
+    -------
+    Series
+        str, datetime64[us], float64 or boolean.
+
+    Examples
+    --------
+    >>> parse(pd.Series(["$1,493,660", "2,000", None]), "money").tolist()
+    [1493660.0, 2000.0, nan]
+    >>> parse(pd.Series(["02/23/26", "TBD"]), "date", order="mdy").dt.strftime("%Y-%m-%d").tolist()
+    ['2026-02-23', nan]
+    """
+    if kind in ("id", "label"):
+        return text.astype("str")
+    if kind in ("date", "moment"):
+        moments = _moments(text, order, timezone).astype("datetime64[us]")
+        return moments.dt.normalize() if kind == "date" else moments
+    if kind == "flag":
+        return text.str.casefold().map(FLAGS).astype("boolean")
+    return _numbers(text, per_cent=per_cent)
+
+
+def date_order(columns: Iterable[pd.Series], where: str) -> str:
+    """"mdy" or "dmy": the order of day and month in a table, by the evidence of all its date columns.
+
+    Returns "" where it does not matter.
+
+    Raises
+    ------
+    DataError
+        When every date can be read both ways and the reading matters.
+    """
+    parts = [p for c in columns if len(p := _split(c.dropna())) and not p.empty]
+    if not parts:
+        return ""
+    all_parts = pd.concat(parts)
+    short = all_parts[all_parts["a"].str.len() <= 2]
+    first, second = short["a"].astype(int), short["b"].astype(int)
+    months_first, days_first = int((second > 12).sum()), int((first > 12).sum())
+    if months_first or days_first:
+        return "mdy" if months_first >= days_first else "dmy"
+    if (first == second).all():
+        return ""
+    raise DataError(
+        f"The dates in {where} can be read as day/month or as month/day, e.g. {examples(short['all'])}. "
+        f'Say which in salesforecast.toml: date_order = "dmy" or date_order = "mdy".'
+    )
+
+
+def _split(text: pd.Series) -> pd.DataFrame:
+    """Dates written as three numbers, taken apart: a, b, c, time, all."""
+    parts = text.str.extract(_NUMBERS)
+    return parts.assign(all=text)[parts["a"].notna()]
+
+
+def _moments(text: pd.Series, order: str, timezone: str) -> pd.Series:
+    given = text.dropna()
+    out = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    if given.empty:
+        return out
+    if given.str.contains(_ZONE, regex=True).any():
+        aware = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+        found = aware.dt.tz_convert(timezone or "UTC").dt.tz_localize(None)
+    else:
+        found = pd.to_datetime(given, format="ISO8601", errors="coerce")
+    found = found.astype("datetime64[us]")
+    rest = given[found.isna()]
+    if len(rest):
+        found = found.fillna(_by_numbers(rest, order))
+        for form in _WORDS:
+            if found.notna().all():
+                break
+            left = given[found.isna()]
+            found = found.fillna(pd.to_datetime(left, format=form, errors="coerce").astype("datetime64[us]"))
+    out.loc[found.index] = found
+    return out
+
+
+def _by_numbers(text: pd.Series, order: str) -> pd.Series:
+    parts = _split(text)
+    if parts.empty:
+        return pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    a, b, c = (parts[k].astype(int) for k in "abc")
+    year_first = parts["a"].str.len() == 4
+    day_first = order == "dmy"
+    year = np.where(year_first, a, c)
+    month = np.where(year_first | day_first, b, a)
+    day = np.where(year_first, c, a if day_first else b)
+    year = np.where(year < 69, 2000 + year, np.where(year < 100, 1900 + year, year))
+    days = pd.to_datetime(pd.DataFrame({"year": year, "month": month, "day": day}, index=parts.index), errors="coerce")
+    return (days.astype("datetime64[us]") + _time(parts["time"])).reindex(text.index)
+
+
+def _time(text: pd.Series) -> pd.Series:
+    clock = text.str.extract(r"^(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp])?").astype("str")
+    hours = pd.to_numeric(clock["h"]).fillna(0)
+    half = clock["half"].str.casefold()
+    hours = hours.where(half.isna(), hours % 12) + (half == "p") * 12
+    minutes, seconds = pd.to_numeric(clock["m"]).fillna(0), pd.to_numeric(clock["s"]).fillna(0)
+    return pd.to_timedelta(hours * 3600 + minutes * 60 + seconds, unit="s")
+
+
+def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
+    plain = pd.to_numeric(text, errors="coerce").astype("float64")
+    odd = text[plain.isna() & text.notna()]
+    if len(odd):
+        percent = odd.str.contains("%", regex=False)
+        bare = odd.str.replace(r"(?i)^\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%\s\u00a0\u202f]|\s*[a-z]{3}$", "", regex=True)
+        negative = bare.str.match(r"^\(.*\)$|^[−-]") | odd.str.match(r"^\s*[−-]")
+        bare = bare.str.replace(r"[()−-]", "", regex=True)
+        value = pd.to_numeric(bare.map(_without_thousands(bare)), errors="coerce") * np.where(negative, -1.0, 1.0)
+        plain = plain.fillna(value.where(~percent, value / 100))
+        if per_cent:
+            return plain.where(text.str.contains("%", regex=False).fillna(False).astype(bool), plain / 100)
+    return plain / 100 if per_cent else plain
+
+
+def _without_thousands(column: pd.Series):  # type: ignore[no-untyped-def]
+    """How this column writes thousands and decimals, as a function of one text."""
+    comma_decimal = column.str.contains(r",\d{1,2}$|,\d{4,}$|\.\d{3},", regex=True).any() and not (
+        column.str.contains(r",\d{3}\.", regex=True).any()
+    )
+    thousands, point = (".", ",") if comma_decimal else (",", ".")
+    return lambda t: t.replace(thousands, "").replace("'", "").replace(point, ".") if isinstance(t, str) else t

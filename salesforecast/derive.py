@@ -1,0 +1,162 @@
+"""What an export does not say in a column of its own, but says elsewhere: stages, outcomes, dates, names."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from salesforecast.crm.mapping import Mapping
+from salesforecast.errors import DataError
+from salesforecast.tables import OUTCOMES, TABLES
+
+Frames = dict[str, pd.DataFrame]
+ORDER = {name: place for place, name in enumerate(OUTCOMES)}
+
+
+def stages(tables: Frames, mapping: Mapping) -> None:
+    """Add the stage table: as declared, as exported, or from the deals' own closed and won columns."""
+    if mapping.stages:
+        rows = [(s.stage, float(rank), s.outcome) for rank, s in enumerate(mapping.stages, start=1)]
+        tables["stages"] = pd.DataFrame(rows, columns=["stage", "rank", "outcome"]).astype({"stage": "str", "outcome": "str"})
+        return
+    if "stages" in tables:
+        frame = _with_outcome(tables["stages"])
+        if "rank" not in frame:
+            frame = frame.assign(rank=range(1, len(frame) + 1))
+        tables["stages"] = frame.assign(rank=frame["rank"].rank(method="first"))
+        return
+    deals = _with_outcome(tables["opportunities"])
+    if "outcome" not in deals or "stage" not in deals:
+        raise DataError(
+            "Nothing says which stages are open, won or lost. Export the stage table, or declare each stage in "
+            'salesforecast.toml: [[stage]] stage = "…" outcome = "open", "won" or "lost".'
+        )
+    tables["stages"] = _from_deals(deals, tables.get("stage_history"))
+
+
+def _from_deals(deals: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame:
+    """Each stage with the outcome of the deals in it, ranked by the CRM's own probability or by its place in histories."""
+    mixed = deals.groupby("stage")["outcome"].nunique()
+    if (mixed > 1).any():
+        raise DataError(
+            f"The stage {mixed.idxmax()!r} holds deals of several outcomes. Declare the stages in salesforecast.toml: "
+            f"one [[stage]] each."
+        )
+    found = deals.groupby("stage")["outcome"].first()
+    if history is not None:
+        more = pd.Index(history["stage"].dropna().unique()).difference(found.index)
+        found = pd.concat([found, pd.Series("open", index=more)])
+    if "probability" in deals:
+        depth = deals.groupby("stage")["probability"].median()
+    elif history is not None:
+        depth = history.groupby("opportunity_id").cumcount().groupby(history["stage"]).median()
+    else:
+        depth = pd.Series(dtype="float64")
+    frame = pd.DataFrame({"stage": found.index.astype("str"), "outcome": found.to_numpy()})
+    frame["depth"] = frame["stage"].map(depth).fillna(0)
+    frame["closing"] = frame["outcome"].map(ORDER)
+    frame = frame.sort_values(["closing", "depth", "stage"], ignore_index=True)
+    return frame.assign(rank=frame.index + 1.0)[["stage", "rank", "outcome"]].astype({"stage": "str", "outcome": "str"})
+
+
+def opportunities(tables: Frames, mapping: Mapping) -> None:
+    """Add stage, outcome, created, closed and expected dates and the list amount to the opportunities, where they are missing."""
+    deals, history, of = tables["opportunities"], tables.get("stage_history"), mapping.tables["opportunities"]
+    ranks = tables["stages"].set_index("stage")
+    if history is not None and {"stage", "entered_at"} <= set(history):
+        order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in history]
+        moves = history.sort_values(order, kind="stable").assign(outcome=lambda h: h["stage"].map(ranks["outcome"]))
+        last = moves.groupby("opportunity_id").last()
+        if "stage" not in deals:
+            deals = deals.assign(stage=deals["opportunity_id"].map(last["stage"]))
+        if "created_date" not in deals:
+            first = moves.groupby("opportunity_id")["entered_at"].min()
+            deals = deals.assign(created_date=deals["opportunity_id"].map(first).dt.normalize())
+        if "closed_date" not in deals:
+            deals = deals.assign(closed_date=deals["opportunity_id"].map(_closing_day(moves)))
+    if "stage" not in deals:
+        raise DataError(
+            "The opportunities have no stage and there is no stage history. Map the column in salesforecast.toml under "
+            "[opportunities.columns]."
+        )
+    deals = _with_outcome(deals)
+    by_stage = deals["stage"].map(ranks["outcome"]).astype("str")
+    outcome = deals["outcome"].fillna(by_stage) if "outcome" in deals else by_stage
+    deals = deals.assign(outcome=outcome)
+    if _one_close_date(of.columns):
+        # The CRM has one date: the wish while the deal is open, the fact once it is closed.
+        is_open = outcome == "open"
+        deals = deals.assign(
+            expected_close_date=deals["expected_close_date"].where(is_open), closed_date=deals["closed_date"].mask(is_open)
+        )
+    if "products" in tables and "list_price" in tables["products"] and "list_amount" not in deals and "product_id" in deals:
+        prices = tables["products"].drop_duplicates("product_id").set_index("product_id")["list_price"]
+        deals = deals.assign(list_amount=deals["product_id"].map(prices))
+    if mapping.list_price_as_amount and "amount" not in deals:
+        deals = deals.assign(amount=pd.Series(float("nan"), index=deals.index))
+    tables["opportunities"] = deals.drop(columns=["_closed", "_won"], errors="ignore")
+
+
+def stage_history(tables: Frames) -> None:
+    """Number the changes of each deal in the order they happened."""
+    if "stage_history" in tables:
+        frame = tables["stage_history"]
+        order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in frame]
+        frame = frame.sort_values(order, kind="stable", ignore_index=True)
+        tables["stage_history"] = frame.assign(sequence=frame.groupby("opportunity_id").cumcount() + 1.0)
+
+
+def last_day(tables: Frames) -> pd.Timestamp:
+    """The last day the data are known: the latest day on which something happened.
+
+    A day far beyond all others is a typing error, not the end of the data: days after a gap of more than 60 days that
+    hold less than 1 in 200 of the dates do not count.
+    """
+    happened = [
+        tables[name][c.name].dropna().dt.normalize()
+        for name in ("opportunities", "stage_history", "activities", "orders", "leads")
+        if name in tables
+        for c in TABLES[name].columns
+        if c.kind in ("date", "moment") and not c.plan and c.name in tables[name]
+    ]
+    days = pd.concat(happened).value_counts().sort_index() if happened else pd.Series(dtype="int64")
+    if days.empty:
+        raise DataError(
+            "The data hold no date at all. Map created_date and closed_date of the opportunities in salesforecast.toml."
+        )
+    gap = days.index.to_series().diff() > pd.Timedelta(days=60)
+    after = days[::-1].cumsum()[::-1]
+    ends = days.index[(gap & (after < days.sum() / 200)).to_numpy()]
+    return days.index[days.index < ends[0]][-1] if len(ends) else days.index[-1]
+
+
+def in_order(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Declared columns first, rows by key."""
+    declared = [c for c in TABLES[name].names if c in frame]
+    rest = [c for c in frame.columns if c not in declared]
+    key = [k for k in TABLES[name].key if k in frame]
+    frame = frame[declared + rest]
+    if name == "stages":
+        key = ["rank"]
+    return frame.sort_values(key, kind="stable", ignore_index=True)
+
+
+def _with_outcome(frame: pd.DataFrame) -> pd.DataFrame:
+    """The outcome from the CRM's own columns `closed` and `won`, where there is no outcome column."""
+    if "outcome" in frame or not {"_closed", "_won"} <= set(frame.columns):
+        return frame
+    closed, won = (frame[c].astype("str").str.strip().str.casefold().isin(["true", "1", "yes"]) for c in ("_closed", "_won"))
+    outcome = pd.Series("open", index=frame.index).mask(closed, "lost").mask(won, "won")
+    return frame.assign(outcome=outcome.astype("str"))
+
+
+def _one_close_date(columns: dict[str, tuple[str, ...]]) -> bool:
+    return bool(set(columns.get("closed_date", ())) & set(columns.get("expected_close_date", ())))
+
+
+def _closing_day(moves: pd.DataFrame) -> pd.Series:
+    """The day a deal came into the outcome it has now; missing while open."""
+    change = moves["outcome"] != moves.groupby("opportunity_id")["outcome"].shift()
+    run = change.groupby(moves["opportunity_id"]).cumsum()
+    final = run == run.groupby(moves["opportunity_id"]).transform("max")
+    closed = moves[final & (moves["outcome"] != "open")]
+    return closed.groupby("opportunity_id")["entered_at"].min().dt.normalize()

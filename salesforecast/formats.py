@@ -1,0 +1,334 @@
+"""Figures in words, the same on every machine: money, shares, counts, days, changes, and the columns of tables.
+
+A minus is U+2212, a missing figure an en dash. Nothing here reads the locale.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+MISSING = "–"
+MINUS = "−"
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+Format = str | Callable[[Any], str]
+
+
+def missing(x: Any) -> bool:
+    """Whether there is nothing to say: None, NaN, NaT, NA or an infinity."""
+    return bool(pd.isna(x)) or (isinstance(x, float) and math.isinf(x))
+
+
+def _figure(x: float, spec: str) -> str:
+    text = format(x, spec)
+    if not re.search("[1-9]", text):
+        text = text.replace("-", "")  # no minus zero
+    return text.replace("-", MINUS)
+
+
+def _three(x: float) -> str:
+    """Three figures of a positive number below 1,000."""
+    return f"{x:.{2 if x < 9.995 else 1 if x < 99.95 else 0}f}"
+
+
+def _with_currency(amount: str, currency: str) -> str:
+    return currency + ("\u00a0" if currency[-1:].isalnum() else "") + amount
+
+
+def money(x: Any, currency: str = "$", *, short: bool = False) -> str:
+    """An amount in three figures, or in whole units below 10,000.
+
+    Examples
+    --------
+    >>> money(4_718_200), money(548_000), money(548_000, short=True), money(1240), money(-27_400)
+    ('$4.72M', '$548 thousand', '$548k', '$1,240', '−$27.4 thousand')
+    >>> money(2.1e9, "€"), money(999_600), money(0), money(None)
+    ('€2.10B', '$1.00M', '$0', '–')
+    >>> print(money(5e6, "CHF").replace(chr(160), " "))
+    CHF 5.00M
+    """
+    if missing(x):
+        return MISSING
+    size = abs(float(x))
+    if round(size) < 10_000:
+        amount = f"{round(size):,}"
+    else:
+        for unit, word in ((1e3, "k" if short else " thousand"), (1e6, "M"), (1e9, "B")):
+            if size < 999.5 * unit or unit == 1e9:
+                amount = (_three(size / unit) if size < 999.5 * unit else f"{size / unit:,.0f}") + word
+                break
+    sign = MINUS if x < 0 and re.search("[1-9]", amount) else ""
+    return sign + _with_currency(amount, currency)
+
+
+def percent(x: Any, digits: int = 0) -> str:
+    """A share in per cent.
+
+    Examples
+    --------
+    >>> percent(0.312), percent(0.312, 1), percent(-0.02), percent(-0.001), percent(float("nan"))
+    ('31%', '31.2%', '−2%', '0%', '–')
+    """
+    return MISSING if missing(x) else _figure(float(x), f".{digits}%")
+
+
+def points(x: Any) -> str:
+    """The difference of two shares.
+
+    Examples
+    --------
+    >>> points(0.03), points(-0.021), points(0.01), points(0.004), points(None)
+    ('+3 points', '−2 points', '+1 point', 'no change', '–')
+    """
+    if missing(x):
+        return MISSING
+    whole = _signed(100 * x, ".0f")
+    return whole if whole == "no change" else whole + (" point" if whole[1:] == "1" else " points")
+
+
+def count(x: Any) -> str:
+    """A whole number.
+
+    Examples
+    --------
+    >>> count(4238), count(0), count(float("nan"))
+    ('4,238', '0', '–')
+    """
+    return MISSING if missing(x) else _figure(float(x), ",.0f")
+
+
+def days(x: Any) -> str:
+    """A time in whole days.
+
+    Examples
+    --------
+    >>> days(47.2), days(1), days(1204), days(None)
+    ('47 days', '1 day', '1,204 days', '–')
+    """
+    return MISSING if missing(x) else plural(round(x), "day")
+
+
+def times(x: Any) -> str:
+    """A multiple.
+
+    Examples
+    --------
+    >>> times(2.14), times(12), times(None)
+    ('2.1×', '12.0×', '–')
+    """
+    return MISSING if missing(x) else _figure(float(x), ",.1f") + "×"
+
+
+def change(x: Any) -> str:
+    """A relative change.
+
+    Examples
+    --------
+    >>> change(0.06), change(-0.021), change(0.004), change(None)
+    ('+6%', '−2%', 'no change', '–')
+    """
+    return MISSING if missing(x) else _signed(x, ".0%")
+
+
+def _signed(x: Any, spec: str) -> str:
+    text = _figure(float(x), spec)
+    if not re.search("[1-9]", text):
+        return "no change"
+    return text if text.startswith(MINUS) else "+" + text
+
+
+def between(lower: Any, upper: Any, fmt: Format) -> str:
+    """A range in words; `fmt` is a function of this module or a format such as ".0%".
+
+    Examples
+    --------
+    >>> between(0.37, 0.68, percent), between(4.33, 5.15, ".2f"), between(None, 5, count)
+    ('37% to 68%', '4.33 to 5.15', '–')
+    """
+    if missing(lower) or missing(upper):
+        return MISSING
+    say = speaker(fmt)
+    return f"{say(lower)} to {say(upper)}"
+
+
+def plural(n: Any, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "deal"), plural(1234, "deal"), plural(2, "opportunity"), plural(0, "loss"), plural(2, "man", "men")
+    ('1 deal', '1,234 deals', '2 opportunities', '0 losses', '2 men')
+    """
+    if not many:
+        if re.search("[^aeiou]y$", one):
+            many = one[:-1] + "ies"
+        else:
+            many = one + ("es" if re.search("(s|x|ch|sh)$", one) else "s")
+    return f"{count(n)} {one if n == 1 else many}"
+
+
+def day(x: Any) -> str:
+    """A date.
+
+    Examples
+    --------
+    >>> day("2025-06-08"), day(None)
+    ('8 Jun 2025', '–')
+    """
+    if missing(x):
+        return MISSING
+    at = pd.Timestamp(x)
+    return f"{at.day} {MONTHS[at.month - 1]} {at.year}"
+
+
+def share(x: Any) -> str:
+    """A share as a bare figure, for a column whose header says "%".
+
+    Examples
+    --------
+    >>> share(0.527), share(None)
+    ('53', '–')
+    """
+    return percent(x).removesuffix("%")
+
+
+def figure(digits: int) -> Callable[[Any], str]:
+    """The format for a bare figure with so many decimals.
+
+    Examples
+    --------
+    >>> figure(1)(1234.56), figure(2)(-0.001), figure(0)(None)
+    ('1,234.6', '0.00', '–')
+    """
+
+    def say(x: Any) -> str:
+        return MISSING if missing(x) else _figure(float(x), f",.{digits}f")
+
+    return say
+
+
+def money_in(fmt: Format) -> str | None:
+    """The currency, when this format is one of money: `money`, a partial of it, or a currency sign.
+
+    Examples
+    --------
+    >>> money_in(money), money_in(partial(money, currency="€")), money_in("CHF"), money_in(".0%")
+    ('$', '€', 'CHF', None)
+    """
+    if isinstance(fmt, str):
+        return None if re.search(r"[\d%.,]", fmt) or fmt in {"", "f", "g", "e", "n", "d"} else fmt
+    if isinstance(fmt, partial) and fmt.func is money:
+        return str(fmt.keywords.get("currency", fmt.args[1] if len(fmt.args) > 1 else "$"))
+    return "$" if fmt is money else None
+
+
+def speaker(fmt: Format) -> Callable[[Any], str]:
+    """The function behind a format: a function as it is, a currency short, else Python's format language.
+
+    Examples
+    --------
+    >>> speaker(".1f")(-2), speaker("€")(548_000), speaker(days)(3)
+    ('−2.0', '€548k', '3 days')
+    """
+    currency = money_in(fmt)
+    if currency is not None:
+        return partial(money, currency=currency, short=True)
+    if isinstance(fmt, str):
+        return lambda x: MISSING if missing(x) else _figure(float(x), fmt)
+    return fmt
+
+
+# ---- the columns of tables and the words beside marks -----------------------------------------------------------
+
+
+class Column(NamedTuple):
+    """How a column is headed and written; money is scaled to one unit for the whole column."""
+
+    header: str
+    unit: str = ""
+    format: Callable[[Any], str] | None = None
+
+
+VERDICTS = {"above": "above", "below": "below", "same": "no", "few": "too few"}
+
+
+def verdict(x: Any) -> str:
+    """Whether something differs by more than chance, in words.
+
+    Examples
+    --------
+    >>> verdict("above"), verdict("same"), verdict("few"), verdict(None)
+    ('above', 'no', 'too few', '–')
+    """
+    return MISSING if missing(x) else VERDICTS.get(x, str(x))
+
+
+COLUMNS: dict[str, Column] = {
+    "n": Column("n", "", count),
+    "rep": Column("Rep"),
+    "team": Column("Team"),
+    "stage": Column("Stage"),
+    "channel": Column("Channel"),
+    "segment": Column("Segment"),
+    "region": Column("Region"),
+    "product": Column("Product"),
+    "reason": Column("Reason"),
+    "period": Column("Period"),
+    "verdict": Column("Beyond chance", "", verdict),
+    "opportunities": Column("Opportunities", "", count),
+    "deals": Column("Deals", "", count),
+    "created": Column("Created", "deals", count),
+    "entered": Column("Entered", "deals", count),
+    "closed": Column("Closed", "deals", count),
+    "won": Column("Won", "deals", count),
+    "lost": Column("Lost", "deals", count),
+    "open": Column("Open", "deals", count),
+    "waiting": Column("Waiting", "deals", count),
+    "advanced": Column("Went on", "deals", count),
+    "win_rate": Column("Win rate", "%", share),
+    "conversion": Column("Conversion", "%", share),
+    "share": Column("Share", "%", share),
+    "probability": Column("Chance", "%", share),
+    "attainment": Column("Quota reached", "%", share),
+    "growth": Column("Growth", "%", share),
+    "median_days": Column("Median", "days", count),
+    "mean_days": Column("Mean", "days", count),
+    "days": Column("Time", "days", count),
+    "age_days": Column("Age", "days", count),
+    "cycle_days": Column("Cycle", "days", count),
+    "coverage": Column("Coverage", "×", figure(1)),
+    "amount": Column("Amount", "", money),
+    "bookings": Column("Bookings", "", money),
+    "pipeline": Column("Pipeline", "", money),
+    "open_amount": Column("Open", "", money),
+    "won_amount": Column("Won", "", money),
+    "lost_amount": Column("Lost", "", money),
+    "average_deal": Column("Average deal", "", money),
+    "median_deal": Column("Median deal", "", money),
+    "velocity": Column("Velocity", "a day", money),
+    "expected": Column("Expected", "", money),
+    "forecast": Column("Forecast", "", money),
+    "mean": Column("Mean", "", money),
+    "actual": Column("Actual", "", money),
+    "target": Column("Target", "", money),
+    "quota": Column("Quota", "", money),
+    "gap": Column("Gap", "", money),
+}
+
+
+def column(name: object) -> Column:
+    """What is known of a column, or a header made from its name.
+
+    Examples
+    --------
+    >>> column("win_rate").header, column("lead_source").header, column("n_won").format
+    ('Win rate', 'Lead source', None)
+    """
+    words = str(name).replace("_", " ").strip()
+    return COLUMNS.get(str(name)) or Column(words[:1].upper() + words[1:])

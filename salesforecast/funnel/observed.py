@@ -1,0 +1,98 @@
+"""Deals as they were observed: from the day they were entered to the day they closed, or to the end of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats
+from salesforecast.errors import MissingTable, TooLittleData
+
+ENOUGH = 10  # at risk: below this a curve is not followed further
+MOST_WINS = 0.95  # of all wins: the age by which they have come is the horizon of rates, and where deals count as stalled
+FAR = 10**7  # days: a deal that is open closes after everything else
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Deals with a date, in days since the first one was entered; `group` is what is resampled."""
+
+    deals: pd.DataFrame
+    created: np.ndarray
+    closed: np.ndarray  # far in the future while open
+    outcome: np.ndarray
+    group: np.ndarray
+    groups: int
+    first_close: int
+    zero: pd.Timestamp
+
+    def day(self, when: pd.Timestamp) -> int:
+        return (when - self.zero).days
+
+    def table(self, since: int, last: int, ages: int) -> stats.LifeTable:
+        """The life table of the days `since` to `last`, both included."""
+        entry = np.maximum(0, np.maximum(since, self.first_close) - self.created)
+        over = self.closed <= last
+        exit = np.where(over, self.closed, last) - self.created
+        return stats.life_table(entry, exit, np.where(over, self.outcome, "open"), self.group, self.groups, ages)
+
+
+def observed(deals: pd.DataFrame) -> Observed:
+    """Deals that can be placed in time: created on a known day, and closed on a known day or open."""
+    need(deals, "created_date", "closed_date")
+    dated = deals["created_date"].notna() & ((deals["outcome"] == "open") | deals["closed_date"].notna())
+    deals = deals[dated]
+    if deals.empty or deals["closed_date"].isna().all():
+        raise TooLittleData("No deal has both a created date and a closed date, so no win curve can be drawn. Map both columns.")
+    zero = deals["created_date"].min()
+    closed = (deals["closed_date"] - zero).dt.days.where(deals["outcome"] != "open")
+    accounts = deals["account_id"] if "account_id" in deals else pd.Series(pd.NA, index=deals.index, dtype="str")
+    group = stats.group_codes(accounts)
+    return Observed(
+        deals,
+        (deals["created_date"] - zero).dt.days.to_numpy("int64"),
+        closed.fillna(FAR).to_numpy("int64"),
+        deals["outcome"].to_numpy("str"),
+        group,
+        int(group.max()) + 1,
+        int(closed.min()),
+        zero,
+    )
+
+
+def need(frame: pd.DataFrame, *columns: str) -> None:
+    if missing := [c for c in columns if c not in frame or frame[c].isna().all()]:
+        raise MissingTable(
+            f"This needs the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)} of the opportunities, which "
+            f"the export does not fill. Add {'them' if len(missing) > 1 else 'it'} to the export and map it in salesforecast.toml."
+        )
+
+
+def followed(at_risk: np.ndarray) -> int:
+    """The last age to which a curve is followed: at least `ENOUGH` deals are at risk at each age up to it."""
+    thin = np.flatnonzero(at_risk < ENOUGH)
+    started = np.flatnonzero(at_risk >= ENOUGH)
+    if not len(started):
+        return -1
+    later = thin[thin > started[0]]
+    return int(later[0]) - 1 if len(later) else len(at_risk) - 1
+
+
+def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
+    """The life table of all the data, and the age to which it is followed."""
+    last = seen.day(as_of)
+    table = seen.table(-FAR, last, int(max(1, last - seen.created.min() + 1)))
+    return table, followed(table.at_risk())
+
+
+def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
+    """The age by which `MOST_WINS` of the wins of the whole history have come, open deals counted as undecided."""
+    table, end = whole(seen, as_of)
+    if end < 1 or table.won.sum() < ENOUGH:
+        raise TooLittleData(
+            f"There are {int(table.won.sum())} won deals with dates; a win rate that counts open deals needs at least {ENOUGH}."
+        )
+    won, _ = stats.incidence(table, np.ones((1, seen.groups)))
+    return int(stats.first_age(won[:, : end + 1], MOST_WINS * won[:, end])[0])

@@ -1,0 +1,175 @@
+"""From stage to stage: who goes on, and how long it takes."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats, style
+from salesforecast.errors import TooLittleData
+from salesforecast.periods import ONE_DAY
+from salesforecast.show import md
+
+
+def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
+    """The share of opportunities that go on from each open stage, of those that have left it.
+
+    An opportunity has *entered* every stage up to the furthest one it reached, has *advanced* from a stage when it
+    reached a later open one or was won, and is *waiting* when the stage is its furthest and it is not closed. The
+    waiting ones are left out of the rate: their outcome is not known yet.
+
+    Parameters
+    ----------
+    stage_history : DataFrame
+        Columns opportunity_id, entered_at, sequence, stage.
+    stages : DataFrame
+        Columns stage, rank, outcome.
+
+    Returns
+    -------
+    DataFrame
+        One row per open stage, in funnel order: stage, entered (opportunities), n (have left the stage), waiting,
+        advanced, conversion (fraction of n), lower, upper (95% Wilson interval).
+
+    Examples
+    --------
+    >>> stages = pd.DataFrame({"stage": ["Qualify", "Propose", "Won", "Lost"], "rank": [1, 2, 3, 4],
+    ...                        "outcome": ["open", "open", "won", "lost"]})
+    >>> moves = [("a", "Qualify"), ("a", "Propose"), ("a", "Won"), ("b", "Qualify"), ("b", "Lost"), ("c", "Propose")]
+    >>> history = pd.DataFrame(moves, columns=["opportunity_id", "stage"]).assign(
+    ...     entered_at=pd.Timestamp("2025-01-01"), sequence=range(6))
+    >>> stage_conversion(history, stages)[["stage", "entered", "n", "waiting", "advanced", "conversion"]].round(2)
+         stage  entered  n  waiting  advanced  conversion
+    0  Qualify        3  3        0         2        0.67
+    1  Propose        2  1        1         1        1.00
+    """
+    deals = reach(stage_history, stages)
+    closed, won = deals["outcome"] != "open", deals["outcome"] == "won"
+    rows = []
+    for stage in stages[stages["outcome"] == "open"].sort_values("rank").itertuples():
+        past, here = deals["furthest"] > stage.rank, deals["furthest"] == stage.rank
+        rows.append({
+            "stage": stage.stage,
+            "entered": int((past | here).sum()),
+            "n": int((past | here & closed).sum()),
+            "waiting": int((here & ~closed).sum()),
+            "advanced": int((past | here & won).sum()),
+        })  # fmt: skip
+    return stats.add_rate(pd.DataFrame(rows), hits="advanced", n="n", name="conversion")
+
+def finding_stage_conversion(conversion: pd.DataFrame) -> str:
+    """One sentence: the stage with the lowest conversion, or that the lowest cannot be told apart."""
+    known = conversion.dropna(subset=["conversion"]).sort_values("conversion", kind="stable")
+    if known.empty:
+        raise TooLittleData("No deal has left a stage yet, so nothing can be said about conversion.")
+    low, rest = known.iloc[0], known.iloc[1:]
+    rivals = rest[rest["lower"] <= low["upper"]]
+    if len(rivals):
+        names = " and ".join(f"**{md(name)}**" for name in [low["stage"], *rivals["stage"].head(1)])
+        return f"The lowest conversions cannot be told apart: {names} pass on {style.percent(low['conversion'])} and {style.percent(rivals.iloc[0]['conversion'])} of the deals that leave them."
+    return (
+        f"**{md(low['stage'])}** loses the largest share: {style.percent(low['conversion'])} of {style.count(low['n'])} deals go on "
+        f"(95% interval {style.between(low['lower'], low['upper'], style.percent)})."
+    )
+
+
+def chart_stage_conversion(conversion: pd.DataFrame) -> alt.LayerChart:
+    """Conversion and interval per stage, in the order of the funnel."""
+    known = conversion.dropna(subset=["conversion"])
+    lowest = known.loc[known["conversion"].idxmin(), "stage"] if len(known) else ()
+    return style.dots(
+        conversion, "conversion", "stage", fmt=".0%", accent=lowest, domain=(0, 1),
+        columns=(("n", "Left", style.count), ("waiting", "Waiting", style.count)),
+        title="Share of deals that go on, by stage", subtitle="Of those that have left the stage; 95% intervals; in funnel order",
+    )  # fmt: skip
+
+
+def reach(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
+    """Per opportunity: the rank of the furthest open stage it reached, and what it is by its last change."""
+    moves = stage_history.merge(stages, on="stage", validate="many_to_one").sort_values(["entered_at", "sequence"])
+    deal = moves["opportunity_id"]
+    return pd.DataFrame({
+        "furthest": moves["rank"].where(moves["outcome"] == "open", 0).groupby(deal).max(),
+        "outcome": moves.groupby(deal)["outcome"].last(),
+    })  # fmt: skip
+
+
+def time_in_stage(stage_history: pd.DataFrame, stages: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
+    """How long deals stay in each open stage, with those that are still there counted as not yet gone.
+
+    A stay begins when a deal comes into a stage and ends when it goes into another one, forward or back, or closes; a
+    deal that returns begins a second stay. Changes that leave the stage as it is (of the amount, say) end nothing. A
+    stay that goes on counts up to the end of `as_of`.
+
+    Parameters
+    ----------
+    stage_history : DataFrame
+        Columns opportunity_id, entered_at, sequence, stage.
+    stages : DataFrame
+        Columns stage, rank, outcome.
+    as_of : Timestamp
+        The last day the data are known.
+
+    Returns
+    -------
+    DataFrame
+        One row per open stage, in funnel order: stage, n (stays), still_there, median_days, lower, upper (95%), late_days
+        (nine of ten stays are over by then; missing when more than one in ten goes on longer than anyone has watched).
+
+    Source
+    ------
+    Kaplan & Meier (1958); the interval of the median by Brookmeyer & Crowley (1982).
+    """
+    from statsmodels.duration.survfunc import SurvfuncRight
+
+    stays = _stays(stage_history, stages, as_of)
+    rows = []
+    for stage in stages[stages["outcome"] == "open"].sort_values("rank")["stage"]:
+        here = stays[stays["stage"] == stage]
+        row = {"stage": stage, "n": len(here), "still_there": int((~here["ended"]).sum())}
+        if here["ended"].any():
+            curve = SurvfuncRight(here["days"], here["ended"].astype(int))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                lower, upper = curve.quantile_ci(0.5)
+            row |= {"median_days": curve.quantile(0.5), "lower": lower, "upper": upper, "late_days": curve.quantile(0.9)}
+        rows.append(row)
+    frame = pd.DataFrame(rows, columns=["stage", "n", "still_there", "median_days", "lower", "upper", "late_days"])
+    return frame.replace([np.inf, -np.inf], np.nan)
+
+def finding_time_in_stage(times: pd.DataFrame) -> str:
+    """One sentence: the stage in which deals stay longest."""
+    known = times.dropna(subset=["median_days"])
+    if known.empty:
+        raise TooLittleData("In no stage have half of the stays ended, so no typical time can be given.")
+    slow = known.loc[known["median_days"].idxmax()]
+    late = "" if pd.isna(slow["late_days"]) else f", and 1 in 10 over {style.duration(slow['late_days'])}"
+    return (
+        f"Deals stay longest in **{md(slow['stage'])}**: half of them over {style.duration(slow['median_days'])}{late}; "
+        f"{style.plural(slow['still_there'], 'deal')} {'is' if slow['still_there'] == 1 else 'are'} there now."
+    )
+
+
+def chart_time_in_stage(times: pd.DataFrame) -> alt.LayerChart:
+    """Median days and interval per stage, in the order of the funnel."""
+    known = times.dropna(subset=["median_days"])
+    longest = known.loc[known["median_days"].idxmax(), "stage"] if len(known) else ()
+    return style.dots(
+        times, "median_days", "stage", fmt=style.duration, accent=longest,
+        columns=(("n", "Stays", style.count), ("still_there", "There now", style.count)),
+        title="Time in stage, by stage", subtitle="Median, deals still there counted as not yet gone; 95% intervals; in funnel order",
+    )  # fmt: skip
+
+
+def _stays(stage_history: pd.DataFrame, stages: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """One row per stay in an open stage: opportunity_id, stage, entered_at, days, ended."""
+    moves = stage_history.sort_values(["opportunity_id", "entered_at", "sequence"], kind="stable")
+    deal = moves["opportunity_id"]
+    moved = (moves["stage"] != moves["stage"].shift()) | (deal != deal.shift())
+    moves = moves[moved]
+    until = moves.groupby("opportunity_id")["entered_at"].shift(-1)
+    ended = until.notna()
+    stay = (until.fillna(as_of + ONE_DAY) - moves["entered_at"]) / ONE_DAY
+    stays = moves[["opportunity_id", "stage", "entered_at"]].assign(days=stay, ended=ended)
+    is_open = stays["stage"].map(stages.set_index("stage")["outcome"]) == "open"
+    return stays[is_open].reset_index(drop=True)

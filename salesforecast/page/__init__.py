@@ -1,0 +1,402 @@
+"""One offline HTML page of an executed notebook.
+
+`content` reads the notebook's structure (`## Question?`, the definition below it, cells tagged `aside`) and the roles
+that `show` gave the outputs; the templates in this folder print it. The page loads nothing from anywhere: one
+stylesheet, one script, one compressed chart runtime, one payload of chart specs, all named by their hashes in its
+content security policy.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import gzip
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mistune
+import vl_convert
+from markupsafe import Markup, escape
+from nbconvert.exporters import TemplateExporter
+
+from salesforecast.show import plain
+
+HERE = Path(__file__).parent
+VEGA_LITE = "application/vnd.vegalite.v5+json"
+
+
+NOTHING = Markup()
+
+
+@dataclass
+class Chart:
+    """A chart: its caption, lifted out of the spec so that it wraps, and what a screen reader says."""
+
+    title: str
+    subtitle: str
+    alt: str
+    number: int
+
+
+@dataclass
+class Block:
+    """A finding with what shows it."""
+
+    finding: Markup = NOTHING
+    charts: list[Chart] = field(default_factory=list)
+    cards: Markup = NOTHING
+    table: Markup = NOTHING
+    rows: int = 0
+    notes: list[Markup] = field(default_factory=list)
+    others: list[Markup] = field(default_factory=list)
+
+
+@dataclass
+class Section:
+    """A question with its answer, or with the reason why there is none."""
+
+    title: str
+    text: str = ""
+    asides: list[Markup] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    unsaid: list[Markup] = field(default_factory=list)
+    error: str = ""
+    roles: set[str] = field(default_factory=set)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has a finding."""
+        return any(block.finding for block in self.blocks)
+
+    @property
+    def prose(self) -> Markup:
+        """Its text as HTML."""
+        return markdown(self.text)
+
+    @property
+    def parts(self) -> list[tuple[str, Markup]]:
+        """Its text by its `###` headings; what stands before the first is the method."""
+        pieces = re.split(r"(?m)^### +(.*)$", self.text)
+        named = [("Method", pieces[0]), *zip(pieces[1::2], pieces[2::2], strict=True)]
+        return [(name.strip(), markdown(text)) for name, text in named if text.strip()]
+
+
+@dataclass
+class Page:
+    """What a page says."""
+
+    title: str
+    name: str
+    sections: list[Section]
+    head: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+    lead: Markup = NOTHING
+    cards: Markup = NOTHING
+    charts: list[dict[str, Any]] = field(default_factory=list)
+    run: dict[str, Any] = field(default_factory=dict)
+    missed: list[str] = field(default_factory=list)
+
+    @property
+    def stopped(self) -> str:
+        """Where the run stopped, in words."""
+        section = self.run.get("section", "")
+        return f"“{section}”" if section else "its first cells"
+
+    @property
+    def unsaid(self) -> list[tuple[str, Markup]]:
+        """The questions without an answer, each with the reason."""
+        return [(section.title, reason) for section in self.sections for reason in section.unsaid]
+
+
+# ---- reading the notebook -------------------------------------------------------------------------------------------
+
+
+def content(nb: Mapping[str, Any]) -> Page:
+    """What the page of an executed notebook says.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        An executed notebook. What stopped its run is in `metadata.salesforecast.run`.
+
+    Returns
+    -------
+    Page
+        The first `#` heading is its title, each `##` heading begins a section. A finding shown before the first
+        question is the lead; without one the first finding of the page is.
+    """
+    about = nb["metadata"].get("salesforecast", {})
+    run = about.get("run", {})
+    page = Page("", "", [], run=run)
+    opening = Section("")
+    here = opening
+    for number, cell in enumerate(nb["cells"]):
+        tags = cell["metadata"].get("tags", [])
+        if cell["cell_type"] == "markdown":
+            if "aside" in tags:
+                here.asides.append(_aside(cell["source"]))
+                continue
+            for line in cell["source"].splitlines():
+                if line.startswith("# ") and not page.title:
+                    page.title = plain(line[2:].strip())
+                elif line.startswith("## "):
+                    here = Section(plain(line[3:].strip()))
+                    if number > run.get("cell", number):
+                        page.missed.append(here.title)
+                    else:
+                        page.sections.append(here)
+                else:
+                    here.text += line + "\n"
+        elif cell["cell_type"] == "code":
+            for output in cell["outputs"]:
+                _read(output, page, here)
+            if run.get("cell") == number:
+                here.error = str(run["error"])
+    page.title = page.title or "Report"
+    page.name = str(about.get("nav", page.title))
+    # the cell that lists the findings is the page's opening, whatever heading stands above it
+    openings = [opening, *(section for section in page.sections if "in_short" in section.roles)]
+    said = [block for section in (*openings, *page.sections) for block in section.blocks if block.finding]
+    page.lead = said[0].finding if said else Markup()
+    page.cards = next((block.cards for section in openings for block in section.blocks if block.cards), Markup())
+    page.sections = [section for section in page.sections if "in_short" not in section.roles]
+    return page
+
+
+def _read(output: Mapping[str, Any], page: Page, section: Section) -> None:
+    """Put an output where it belongs by its role; one without a role is shown as it is."""
+    about: dict[str, Any] = output.get("metadata", {}).get("salesforecast", {})
+    data: Mapping[str, Any] = output.get("data", {})
+    role = str(about.get("role", ""))
+    text = _text(data.get("text/markdown", ""))
+    section.roles.add(role)
+    if role == "head":
+        page.head = about
+    elif role == "made":
+        page.made = about
+    elif role == "finding":
+        section.blocks.append(Block(finding=finding(text)))
+    elif role == "unsaid":
+        section.unsaid.append(finding(text))
+    elif role == "in_short" or not data:
+        return
+    else:
+        if not section.blocks:
+            section.blocks.append(Block())
+        block = section.blocks[-1]
+        if VEGA_LITE in data:
+            block.charts.append(_chart(data[VEGA_LITE], plain_label(about, data), page))
+        elif role == "table":
+            block.table, block.rows = Markup(_text(data["text/html"])), int(about["rows"])
+        elif role == "cards":
+            block.cards = Markup(_text(data["text/html"]))
+        elif role == "note":
+            block.notes.append(finding(text))
+        elif text:
+            block.others.append(markdown(text))
+        elif "image/png" in data:
+            source = re.sub(r"\s", "", _text(data["image/png"]))
+            block.others.append(Markup('<img alt="" src="data:image/png;base64,{}">').format(source))
+        else:
+            # HTML of unknown origin is not trusted with the page
+            block.others.append(Markup("<pre>{}</pre>").format(_text(data.get("text/plain", ""))))
+
+
+def plain_label(about: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """What a screen reader says of a chart: its finding, else its own description."""
+    return str(about.get("finding") or _text(data.get("text/plain", "")) or "Chart")
+
+
+def _chart(spec: Mapping[str, Any], alt: str, page: Page) -> Chart:
+    """The chart, its spec moved into the page's payload without the title."""
+    spec = copy.deepcopy(dict(spec))
+    spec.pop("$schema", None)
+    title = spec.pop("title", None) or {}
+    title = {"text": title} if isinstance(title, str | list) else title
+    about = spec.pop("usermeta", {}).get("salesforecast", {})
+    if (taken := about.get("title_height", 0)) and title:
+        edge = spec.get("padding", 0)
+        spec["padding"] = (
+            dict(edge) if isinstance(edge, dict) else dict.fromkeys(("top", "right", "bottom", "left"), edge)
+        )
+        spec["padding"]["top"] = max(0, spec["padding"].get("top", 0) - taken)
+    if "background" not in spec and "background" not in spec.get("config", {}):
+        spec["background"] = None
+    page.charts.append({"spec": spec, "narrow": about.get("narrow")})
+    return Chart(_joined(title.get("text", "")), _joined(title.get("subtitle", "")), alt, len(page.charts) - 1)
+
+
+def _aside(source: str) -> Markup:
+    """Notes for the margin, one for each `###` heading."""
+    notes = [piece for piece in re.split(r"(?m)^(?=### )", source) if piece.strip()]
+    return Markup().join(Markup("<div>{}</div>").format(markdown(note)) for note in notes)
+
+
+def _text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else "".join(value)
+
+
+def _joined(lines: str | list[str]) -> str:
+    return lines if isinstance(lines, str) else " ".join(lines)
+
+
+# ---- Markdown -------------------------------------------------------------------------------------------------------
+
+
+class _Author(mistune.HTMLRenderer):
+    """HTML in the text is shown, not used."""
+
+    def __init__(self) -> None:
+        super().__init__(escape=False)  # it would escape entities twice
+
+    def inline_html(self, html: str) -> str:
+        return str(escape(html))
+
+    def block_html(self, html: str) -> str:
+        return f"<p>{escape(html.strip())}</p>"
+
+
+class _Words(_Author):
+    """Words only: a finding holds text from the CRM, and needs no link, image or heading."""
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return text
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return text
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        return text
+
+    def paragraph(self, text: str) -> str:
+        return text
+
+    def block_html(self, html: str) -> str:
+        return str(escape(html.strip()))
+
+
+_finding = mistune.create_markdown(renderer=_Words())
+_markdown = mistune.create_markdown(renderer=_Author(), plugins=["table"])
+
+
+def finding(text: str) -> Markup:
+    """A finding as HTML: escaped, bold kept, no links."""
+    return Markup(str(_finding(text)).strip())
+
+
+def markdown(text: str) -> Markup:
+    """An author's Markdown as HTML; HTML in it is shown, not used."""
+    return Markup(str(_markdown(text)))
+
+
+# ---- printing the page ----------------------------------------------------------------------------------------------
+
+
+class PageExporter(TemplateExporter):
+    """An nbconvert exporter: the page of an executed notebook, from the templates in this folder.
+
+    `resources["salesforecast"]` may hold `links` (name and address of each page) and `this` (this page's address).
+    """
+
+    export_from_notebook = "salesforecast page"
+
+    def _file_extension_default(self) -> str:
+        return ".html"
+
+    def _template_extension_default(self) -> str:
+        return ".html.j2"
+
+    def _template_file_default(self) -> str:
+        return "page.html.j2"
+
+    def _template_name_default(self) -> str:
+        return HERE.name
+
+    def _extra_template_basedirs_default(self) -> list[str]:
+        return [str(HERE.parent)]
+
+    def _create_environment(self) -> Any:
+        environment = super()._create_environment()
+        environment.autoescape = True  # a tag in the layout would not reach the blocks and macros
+        return environment
+
+    def default_filters(self) -> Iterator[tuple[str, Any]]:
+        """The filters of nbconvert, and those of these templates."""
+        yield from super().default_filters()
+        yield "short_hash", short_hash
+
+    def from_notebook_node(self, nb: Any, resources: Any = None, **kwargs: Any) -> tuple[str, Any]:
+        """The page as HTML, and the resources."""
+        page = content(nb)
+        resources = self._init_resources(resources)
+        given = resources.get("salesforecast", {})
+        links = given.get("links", [(page.name, "")])
+        return self.print("page.html.j2", page=page, links=links, this=given.get("this", "")), resources
+
+    def print(self, template: str, **shown: Any) -> str:
+        """A template of this folder filled in, with what it may run named by hash in its policy."""
+        charts = shown["page"].charts if "page" in shown else []
+        style, script = (HERE / "page.css").read_text("utf-8"), (HERE / "page.js").read_text("utf-8")
+        packed, runtime_hash = runtime() if charts else ("", "")
+        hashes = [digest(script), *([runtime_hash] if charts else [])]
+        policy = (
+            f"default-src 'none'; script-src {' '.join(hashes)}; style-src {digest(style)}; img-src data:; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        payload = json.dumps(charts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        for sign in "<>&\u2028\u2029":
+            payload = payload.replace(sign, f"\\u{ord(sign):04x}")
+        parts = {"style": style, "script": script, "payload": payload, "runtime": packed}
+        shown |= {name: Markup(text) for name, text in parts.items()}
+        return str(self.environment.get_template(template).render(policy=policy, **shown))
+
+
+def digest(text: str) -> str:
+    """The text's hash, as a content security policy names it."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+
+@cache
+def runtime() -> tuple[str, str]:
+    """The chart runtime, gzipped, as base64; and its hash. Built once for each version of vl-convert and kept."""
+    name = f"vega-{vl_convert.__version__}.js"
+    kept = _cache_folder() / name
+    try:
+        script = kept.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        script = "(()=>{" + vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;") + "})();"
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=kept.parent, delete=False) as new:
+                new.write(script)
+            os.replace(new.name, kept)
+        except OSError:
+            pass  # a full or read-only home costs a second, not the report
+    packed = base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode()
+    return packed, digest(script)
+
+
+def _cache_folder() -> Path:
+    given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(given) if given else Path(os.path.expanduser("~")) / ".cache") / "salesforecast"
+
+
+def short_hash(text: str) -> str:
+    """The ends of a hash in groups of four: 3f9a 71d0 … c21e 08b4.
+
+    Examples
+    --------
+    >>> short_hash("3f9a71d0" + 48 * "0" + "c21e08b4")
+    '3f9a 71d0 … c21e 08b4'
+    """
+    if len(text) <= 16:
+        return text
+    return f"{text[:4]} {text[4:8]} … {text[-8:-4]} {text[-4:]}"

@@ -1,0 +1,394 @@
+"""What the cells of a notebook call: a finding with its chart and table, the page's head, its foot.
+
+Each thing is displayed on its own and says in the output's metadata what it is (`{"salesforecast": {"role": …}}`).
+JupyterLab shows it as it stands; `report` builds the page from the roles. The visible outputs are the same on every
+machine; what differs between machines (versions) is in the metadata, which nbval does not compare.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from platform import python_version
+from typing import Any
+
+import pandas as pd
+from IPython import get_ipython
+from IPython.display import display, update_display
+
+from salesforecast.errors import CannotSay
+from salesforecast.periods import Period
+from salesforecast.tables import Crm
+
+ROWS = 200
+VERSIONS = ("salesforecast", "pandas", "statsmodels", "scikit-learn", "altair")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")  # fmt: skip
+IN_SHORT = "salesforecast-in-short"
+
+# control characters, and the marks that could turn the direction of the text that follows
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]+")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One figure of the summary.
+
+    Parameters
+    ----------
+    name : str
+        What the figure is.
+    value : str
+        The figure as it is read: "$3.12M", "31%", "47 days".
+    of : tuple of str
+        Two lines below it: what it is of; its interval, or n.
+    changes : tuple of (str, str, bool)
+        Against what, the change, and whether it is more than chance.
+    spark : tuple of float
+        The last values, oldest first; the last one is now. Missing ones leave a gap.
+    year : int
+        How many steps of `spark` make a year; the ring stands there.
+    """
+
+    name: str
+    value: str
+    of: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str, bool], ...] = ()
+    spark: tuple[float, ...] = ()
+    year: int = 4
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The cards of a page, with one note under them that explains lines, ring and marks."""
+
+    cards: Sequence[Card]
+    note: str = ""
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_card(card) for card in self.cards)
+        note = f'<p class="under">{html.escape(clean(self.note))}</p>' if self.note else ""
+        return f'<table class="cards"><tbody>{rows}</tbody></table>{note}'
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{c.name}: {c.value}. " + "; ".join([*c.of, *(f"{against} {change}" for against, change, _ in c.changes)])
+            for c in self.cards
+        )
+
+
+@dataclass
+class _Said:
+    """What this kernel has said so far. The keys are cells, so that a cell run again replaces what it said."""
+
+    findings: dict[tuple[str, int], str] = field(default_factory=dict)
+    unsaid: dict[tuple[str, int], str] = field(default_factory=dict)
+    listed: bool = False
+    currency: str = "$"
+
+
+_said = _Said()
+
+
+# ---- text -----------------------------------------------------------------------------------------------------------
+
+
+def clean(text: object) -> str:
+    """The text on one line, without characters that cannot be seen or that turn the reading direction."""
+    return " ".join(UNSEEN.sub(" ", str(text)).split())
+
+
+def md(text: object) -> str:
+    r"""The text with all that Markdown or HTML would read as markup escaped: for names from the CRM in a finding.
+
+    Examples
+    --------
+    >>> print(md("<b>*Ann* $5"))
+    &lt;b&gt;\*Ann\* \$5
+    """
+    escaped = html.escape(clean(text), quote=False)
+    escaped = re.sub(r"[\\`*_\[\]$~|@#^]", r"\\\g<0>", escaped)
+    # bare addresses would become links, and a leading sign or number a list or a heading
+    escaped = re.sub(r"(?i)(?<=\bwww)\.|(?<=[a-z]):(?=//)|^[-+=]|(?<=^\d)[.)]", r"\\\g<0>", escaped)
+    if any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in escaped):
+        return f"\u2068{escaped}\u2069"  # its direction stays its own
+    return escaped
+
+
+def plain(text: str) -> str:
+    r"""A finding without its markup: what a screen reader reads.
+
+    Examples
+    --------
+    >>> print(plain(r"**Ann \& Co** wins \$5"))
+    Ann & Co wins $5
+    """
+    parts = re.split(r"\\([!-/:-@\[-`{-~])", text)
+    parts[::2] = [re.sub(r"[*`]|\b_|_\b", "", part) for part in parts[::2]]
+    return html.unescape("".join(parts))
+
+
+def _safe(text: str) -> str:
+    """A finding as it is shown: amounts must not turn into formulas, and a finding needs no HTML."""
+    return re.sub(r"(?<!\\)\$", r"\\$", text).replace("<", "&lt;")
+
+
+def day_in_words(day: pd.Timestamp, *, year: bool = True) -> str:
+    """8 June 2025, whatever language the machine speaks."""
+    return f"{day.day} {MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
+
+
+def dates_in_words(period: Period, as_of: pd.Timestamp) -> str:
+    """The dates of a period, and how far it has gone.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> quarter = SimpleNamespace(label="2025Q2", since=pd.Timestamp("2025-04-01"), until=pd.Timestamp("2025-07-01"))
+    >>> dates_in_words(quarter, pd.Timestamp("2025-06-08"))
+    '1 April to 30 June 2025. As of Sunday 8 June, day 69 of 91.'
+    """
+    last = period.until - pd.Timedelta(days=1)
+    span = f"{day_in_words(period.since, year=period.since.year != last.year)} to {day_in_words(last)}"
+    today = f"{DAYS[as_of.day_of_week]} {day_in_words(as_of, year=as_of.year != last.year)}"
+    if as_of < period.since:
+        return f"{span}. As of {today}, before it begins."
+    if as_of >= last:
+        return f"{span}. As of {today}; the period is complete."
+    day, days = (as_of.normalize() - period.since).days + 1, (period.until - period.since).days
+    return f"{span}. As of {today}, day {day} of {days}."
+
+
+# ---- what a notebook calls ------------------------------------------------------------------------------------------
+
+
+def head(crm: Crm, period: Period) -> None:
+    """Display whose report this is, on which period, and how far it has gone.
+
+    Parameters
+    ----------
+    crm : Crm
+        The data; read are `as_of`, the company and the currency.
+    period : Period
+        The period reported.
+    """
+    _said.currency = crm.settings.currency
+    company, dates = crm.settings.company, dates_in_words(period, crm.as_of)
+    line = f"{md(company)}. {md(period.label)}: {dates}"
+    _put("head", {"text/markdown": line}, company=clean(company), period=period.label, dates=dates)
+
+
+def in_short() -> None:
+    """Display the list of findings; every later `show` adds its own, so that it is full when the notebook has run.
+
+    Its cell is tagged `nbval-ignore-output`: while the notebook runs, the list is empty.
+    """
+    _said.findings.clear()
+    _said.unsaid.clear()
+    _said.listed = True
+    data, about = _list()
+    display(data, metadata=about, raw=True, display_id=IN_SHORT)
+
+
+def show(finding: str, chart: Any = None, table: pd.DataFrame | None = None, *, note: str = "") -> None:
+    """Display a finding, the chart that shows it, and the table behind it.
+
+    Parameters
+    ----------
+    finding : str
+        One sentence, in Markdown; names from the data in it went through `md`.
+    chart : Altair chart or Cards, optional
+        What shows it.
+    table : DataFrame, optional
+        A result frame. Of a long one the first 200 rows are shown.
+    note : str
+        A sentence under the table: what its columns count.
+    """
+    from salesforecast import style  # here, since it brings Altair, and the page needs only the words of this module
+
+    finding = _safe(" ".join(finding.split()))
+    _said.findings[_cell("show")] = finding
+    _put("finding", {"text/markdown": finding, "text/plain": plain(finding)})
+    if isinstance(chart, Cards):
+        _put("cards", {"text/html": chart._repr_html_(), "text/plain": str(chart)})
+    elif chart is not None:
+        spec = style.spec(chart)
+        alt = str(spec.get("description") or plain(finding))
+        _put("chart", {"application/vnd.vegalite.v5+json": spec, "text/plain": alt}, finding=plain(finding))
+    if table is not None:
+        more = ""
+        if len(table) > ROWS:
+            more = f'<p class="tablenote">The first {ROWS} of {len(table):,} rows.</p>'
+        rows = f"{len(table):,} row{'' if len(table) == 1 else 's'}"
+        content = style.table(table.head(ROWS), currency=_said.currency) + more
+        # the figures are in the HTML, rounded; unrounded ones would differ between machines
+        _put("table", {"text/html": content, "text/plain": f"Table, {rows}."}, rows=len(table))
+    if note:
+        _put("note", {"text/markdown": _safe(note), "text/plain": plain(note)})
+    _refresh()
+
+
+@contextmanager
+def section() -> Iterator[None]:
+    """Where the data do not carry the answer, display the reason in its place and go on.
+
+    Only `CannotSay` is caught: a mistake in the data or in the program stops the notebook.
+
+    Examples
+    --------
+    >>> from salesforecast.errors import TooLittleData
+    >>> with section():
+    ...     raise TooLittleData("Needs about 60 more closed deals.")
+    {'text/markdown': 'Needs about 60 more closed deals.', 'text/plain': 'Needs about 60 more closed deals.'}
+    """
+    cell = _cell("section")
+    _said.unsaid.pop(cell, None)
+    shown = _calls.get("show", 0)
+    try:
+        yield
+    except CannotSay as reason:
+        _said.unsaid[cell] = str(reason)
+        for key in [key for key in _said.findings if key[0] == cell[0] and key[1] > shown]:
+            del _said.findings[key]  # of an earlier run of this cell
+        _put("unsaid", {"text/markdown": md(reason), "text/plain": clean(reason)}, kind=type(reason).__name__)
+        _refresh()
+
+
+def unsaid() -> None:
+    """Display what could not be answered, and what is missing for it."""
+    reasons = list(dict.fromkeys(_said.unsaid.values()))
+    if reasons:
+        _put("unsaid_list", {"text/markdown": "\n".join(f"- {md(reason)}" for reason in reasons)})
+    else:
+        _put("unsaid_list", {"text/markdown": "Everything asked here could be answered with these data."})
+
+
+def made(crm: Crm, **parameters: object) -> None:
+    """Display from what the page was made: the data with their hash, `as_of` and the parameters.
+
+    The versions of the packages differ between machines; they stand in the output's metadata, for the page.
+
+    Parameters
+    ----------
+    crm : Crm
+        The data.
+    **parameters
+        The parameters of the notebook.
+    """
+    settings = crm.settings
+    data = {
+        "company": clean(settings.company),
+        "crm": clean(settings.crm),
+        "digest": clean(crm.digest),
+        "as_of": f"{crm.as_of:%Y-%m-%d}",
+    }
+    given = {name: clean(value) for name, value in parameters.items()}
+    versions = {"Python": python_version()} | {name: version for name in VERSIONS if (version := _version(name))}
+    hashed = f", SHA-256 `{data['digest']}`" if data["digest"] else ""
+    lines = [f"- Data: {md(data['company'])}, read as {md(data['crm'])}, as of {data['as_of']}{hashed}"]
+    if given:
+        lines.append(
+            "- Parameters: " + ", ".join(f"{md(name)} {md(value) or 'empty'}" for name, value in given.items())
+        )
+    _put("made", {"text/markdown": "\n".join(lines)}, data=data, parameters=given, versions=versions)
+
+
+# ---- within ---------------------------------------------------------------------------------------------------------
+
+
+def _put(role: str, data: dict[str, Any], /, **more: object) -> None:
+    data.setdefault("text/plain", plain(data.get("text/markdown", "")))
+    display(data, metadata={"salesforecast": {"role": role, **more}}, raw=True)
+
+
+def _list() -> tuple[dict[str, str], dict[str, Any]]:
+    """The list of findings and its metadata."""
+    findings = list(_said.findings.values())
+    text = "\n".join(f"- {finding}" for finding in findings) or "The findings stand here when the notebook has run."
+    return {"text/markdown": text, "text/plain": plain(text)}, {"salesforecast": {"role": "in_short"}}
+
+
+def _refresh() -> None:
+    if _said.listed and get_ipython() is not None:
+        data, about = _list()
+        update_display(data, metadata=about, raw=True, display_id=IN_SHORT)
+
+
+def _cell(of: str) -> tuple[str, int]:
+    """Which cell is running, and the how-many-eth call of its kind in it this is."""
+    shell = get_ipython()
+    if shell is None:
+        return "", len(_said.findings) if of == "show" else len(_said.unsaid)
+    count: int = shell.execution_count
+    if _calls.get("count") != count:
+        _calls.clear()
+        _calls["count"] = count
+    _calls[of] = _calls.get(of, 0) + 1
+    parent: Mapping[str, Any] = getattr(shell, "get_parent", dict)()
+    # JupyterLab names the cell; nbclient and nbval do not, but there no cell runs twice unless it is the same
+    return parent.get("metadata", {}).get("cellId") or shell.user_ns["In"][-1], _calls[of]
+
+
+_calls: dict[str, int] = {}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _card(card: Card) -> str:
+    """A row of a plain table, which reads well without a stylesheet; the page's stylesheet makes it a card."""
+    value = html.escape(clean(card.value))
+    if unit := re.fullmatch(r"([^A-Za-z&]+) ([^\d&]+)", value):
+        value = f"{unit[1]} <small>{unit[2]}</small>"
+    of = "<br>".join(f"<span>{html.escape(clean(line))}</span>" for line in card.of)
+    changes = "".join(
+        f'<div><span>{html.escape(clean(against))}</span> <b class="{"sure" if sure else "unsure"}">'
+        f"{html.escape(clean(change))}</b></div>"
+        for against, change, sure in card.changes
+    )
+    return (
+        f'<tr class="card"><th scope="row">{html.escape(clean(card.name))}</th><td class="value">{value}</td>'
+        f'<td class="of">{of}</td><td class="spark">{_spark(card)}</td><td class="changes">{changes}</td></tr>'
+    )
+
+
+def _spark(card: Card, width: int = 198, height: int = 38, edge: int = 4) -> str:
+    """The last values as a line, a ring a year ago, a dot now. The words beside it say the same."""
+    known = [value for value in card.spark if math.isfinite(value)]
+    if len(known) < 2:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    step = (width - 2 * edge) / (len(card.spark) - 1)
+    spots = [
+        (f"{edge + i * step:.1f}", f"{height - edge - (value - low) / span * (height - 2 * edge):.1f}")
+        if math.isfinite(value)
+        else None
+        for i, value in enumerate(card.spark)
+    ]
+    lines: list[list[str]] = [[]]
+    for spot in spots:
+        if spot:
+            lines[-1].append(",".join(spot))
+        else:
+            lines.append([])
+    marks = "".join(f'<polyline points="{" ".join(line)}" fill="none" />' for line in lines if len(line) > 1)
+    ago = spots[-1 - card.year] if len(spots) > card.year else None
+    if ago:
+        marks += f'<circle class="ago" cx="{ago[0]}" cy="{ago[1]}" r="2.5" fill="none" />'
+    if now := spots[-1]:
+        marks += f'<circle class="now" cx="{now[0]}" cy="{now[1]}" r="3.5" />'
+    return (
+        f'<svg aria-hidden="true" focusable="false" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'stroke="currentColor">{marks}</svg>'
+    )

@@ -1,0 +1,183 @@
+"""Rates with their intervals, curves with undecided cases, and resampling by account: the statistics all analyses share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+LEVEL = 0.95
+REPLICATES = 400
+GROUPS = 500  # accounts are gathered into at most so many groups before they are resampled
+
+
+def add_rate(counts: pd.DataFrame, *, hits: str, n: str, name: str, level: float = LEVEL) -> pd.DataFrame:
+    """The counts with a rate and its Wilson interval: columns `name`, `lower`, `upper`.
+
+    A rate over no trials is missing, not zero.
+
+    Source: Wilson (1927); Brown, Cai & DasGupta (2001) recommend it for small n.
+
+    Examples
+    --------
+    >>> add_rate(pd.DataFrame({"won": [1, 0], "n": [4, 0]}), hits="won", n="n", name="win_rate").round(2)
+       won  n  win_rate  lower  upper
+    0    1  4      0.25   0.05    0.7
+    1    0  0       NaN    NaN    NaN
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    trials = counts[n].where(counts[n] > 0).astype("float64")
+    lower, upper = proportion_confint(counts[hits].astype("float64"), trials, alpha=1 - level, method="wilson")
+    return counts.assign(**{name: counts[hits] / trials, "lower": lower, "upper": upper})
+
+
+@dataclass(frozen=True)
+class LifeTable:
+    """How many were at risk, won and lost at each age in whole days, by group of accounts.
+
+    Parameters
+    ----------
+    entered, left, won, lost : ndarray (groups, ages)
+        Entries into observation, ends of it for any reason, wins, losses.
+    """
+
+    entered: np.ndarray
+    left: np.ndarray
+    won: np.ndarray
+    lost: np.ndarray
+
+    def at_risk(self) -> np.ndarray:
+        """How many are observed and open at each age; shape (ages,)."""
+        return _at_risk(self.entered.sum(axis=0), self.left.sum(axis=0))
+
+
+def group_codes(accounts: pd.Series, most: int = GROUPS) -> np.ndarray:
+    """A group for each row, so that rows of one account share it: the unit that is resampled.
+
+    Rows without an account are each their own. More than `most` accounts are dealt out over `most` groups in the
+    order of their names, which leaves the groups as independent as the accounts.
+    """
+    own = pd.Series(np.arange(len(accounts)), index=accounts.index).map("row {:09d}".format)
+    codes = pd.factorize(accounts.astype("str").fillna(own), sort=True)[0]
+    return codes % most
+
+
+def life_table(
+    entry: np.ndarray, exit: np.ndarray, outcome: np.ndarray, groups: np.ndarray, n_groups: int, ages: int
+) -> LifeTable:
+    """The life table of deals observed from age `entry` to age `exit`, both included.
+
+    Parameters
+    ----------
+    entry, exit : ndarray of int
+        Ages in days. A deal with entry after exit was never observed and is left out.
+    outcome : ndarray of str
+        How observation ended: "won", "lost", or "open" (undecided at the end).
+    groups : ndarray of int
+        As `group_codes` gives them.
+    n_groups, ages : int
+        The shape of the result.
+    """
+    seen = (entry <= exit) & (entry < ages)
+    entry, exit, outcome, groups = entry[seen], exit[seen], outcome[seen], groups[seen]
+
+    def count(age: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        inside = rows & (age < ages)
+        flat = np.bincount(groups[inside] * ages + age[inside], minlength=n_groups * ages)
+        return flat.reshape(n_groups, ages).astype("float64")
+
+    every = np.ones(len(entry), dtype=bool)
+    return LifeTable(count(entry, every), count(exit, every), count(exit, outcome == "won"), count(exit, outcome == "lost"))
+
+
+def weights(n_groups: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:
+    """Bootstrap weights of shape (replicates + 1, groups): the first row is the data themselves."""
+    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=replicates)
+    return np.vstack([np.ones(n_groups), drawn])
+
+
+def incidence(table: LifeTable, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The share won and the share lost by each age, with deals still open counted as undecided.
+
+    Aalen-Johansen with delayed entry, on whole days: F_won(t) = sum over a <= t of S(a-) d_won(a) / n(a), where n(a) is
+    open and observed at age a, and S is the share still open.
+
+    Source: Putter, Fiocco & Geskus (2007), section 3.
+
+    Parameters
+    ----------
+    table : LifeTable
+    weight : ndarray (replicates, groups)
+        Rows of weights; one row of ones for the data as they are.
+
+    Returns
+    -------
+    won, lost : ndarray (replicates, ages)
+    """
+    at_risk = _at_risk(weight @ table.entered, weight @ table.left)
+    won, lost = weight @ table.won, weight @ table.lost
+    with np.errstate(invalid="ignore", divide="ignore"):
+        to_won = np.where(at_risk > 0, won / at_risk, 0.0)
+        to_lost = np.where(at_risk > 0, lost / at_risk, 0.0)
+    still_open = np.cumprod(1 - to_won - to_lost, axis=-1)
+    before = np.concatenate([np.ones((*still_open.shape[:-1], 1)), still_open[..., :-1]], axis=-1)
+    return np.cumsum(before * to_won, axis=-1), np.cumsum(before * to_lost, axis=-1)
+
+
+def share_interval(estimate: np.ndarray, draws: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """An interval for shares from bootstrap draws, by the normal on the log(-log) scale, so that it stays in 0 to 1.
+
+    Source: Kalbfleisch & Prentice (2002), section 1.4; the standard error is that of the draws.
+
+    Parameters
+    ----------
+    estimate : ndarray (ages,)
+    draws : ndarray (replicates, ages)
+    """
+    from scipy.stats import norm
+
+    inside = np.clip(estimate, 1e-12, 1 - 1e-12)
+    spread = draws.std(axis=0, ddof=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shift = norm.ppf(0.5 + level / 2) * spread / (inside * np.abs(np.log(inside)))
+    centre = np.log(-np.log(inside))
+    lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
+    nothing = (estimate <= 0) | ~np.isfinite(shift)
+    return np.where(nothing, np.nan, lower), np.where(nothing, np.nan, upper)
+
+
+def quantile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """The middle `level` of bootstrap draws along the first axis; missing where more than 1 in 5 could not be computed."""
+    useless = np.isnan(draws).mean(axis=0) > 0.2
+    known = np.where(useless, 0.0, draws)
+    lower, upper = np.nanquantile(known, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    return np.where(useless, np.nan, lower), np.where(useless, np.nan, upper)
+
+
+def mean_age(curve: np.ndarray) -> np.ndarray:
+    """The mean age of what a cumulative curve counts, in days; missing where it counts nothing.
+
+    >>> mean_age(np.array([[0.0, 0.1, 0.4], [0.0, 0.0, 0.0]])).tolist()
+    [1.75, nan]
+    """
+    steps = np.diff(curve, axis=-1, prepend=0.0)
+    total = curve[..., -1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(total > 0, steps @ np.arange(curve.shape[-1]) / total, np.nan)
+
+
+def first_age(curve: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The first age at which each curve reaches a share; missing where it never does.
+
+    >>> first_age(np.array([[0.0, 0.2, 0.5], [0.0, 0.0, 0.0]]), np.array([0.2, 0.1])).tolist()
+    [1.0, nan]
+    """
+    reached = curve >= np.asarray(share)[..., None] - 1e-12
+    return np.where(reached.any(axis=-1), reached.argmax(axis=-1), np.nan)
+
+
+def _at_risk(entered: np.ndarray, left: np.ndarray) -> np.ndarray:
+    gone = np.concatenate([np.zeros((*left.shape[:-1], 1)), np.cumsum(left, axis=-1)[..., :-1]], axis=-1)
+    return np.cumsum(entered, axis=-1) - gone
