@@ -175,9 +175,10 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     ledger: list[pd.DataFrame] = []
     mapping = export.mapping
     tables = {name: _values(raw, name, mapping, ledger) for name, raw in export.tables.items()}
-    derive.stages(tables, mapping)
+    derive.declared_stages(tables, mapping)
     for name in tables:
         tables[name] = _one_spelling(tables[name], name, tables, ledger)
+    derive.stages(tables)
     _unknown_stages(tables, ledger)
     derive.opportunities(tables, mapping)
     derive.stage_history(tables)

@@ -12,8 +12,8 @@ Frames = dict[str, pd.DataFrame]
 ORDER = {name: place for place, name in enumerate(OUTCOMES)}
 
 
-def stages(tables: Frames, mapping: Mapping) -> None:
-    """Add the stage table: as declared, as exported, or from the deals' own closed and won columns."""
+def declared_stages(tables: Frames, mapping: Mapping) -> None:
+    """Add the stage table as the config declares it or as it was exported, where there is one."""
     if mapping.stages:
         rows = [(s.stage, float(rank), s.outcome) for rank, s in enumerate(mapping.stages, start=1)]
         tables["stages"] = pd.DataFrame(rows, columns=["stage", "rank", "outcome"]).astype({"stage": "str", "outcome": "str"})
@@ -23,6 +23,11 @@ def stages(tables: Frames, mapping: Mapping) -> None:
         if "rank" not in frame:
             frame = frame.assign(rank=range(1, len(frame) + 1))
         tables["stages"] = frame.assign(rank=frame["rank"].rank(method="first"))
+
+
+def stages(tables: Frames) -> None:
+    """Add the stage table from the deals' own outcome, or closed and won columns, where there is none."""
+    if "stages" in tables:
         return
     deals = _with_outcome(tables["opportunities"])
     if "outcome" not in deals or "stage" not in deals:
@@ -109,7 +114,7 @@ def last_day(tables: Frames) -> pd.Timestamp:
     """The last day the data are known: the latest day on which something happened.
 
     A day far beyond all others is a typing error, not the end of the data: days after a gap of more than 60 days that
-    hold less than 1 in 200 of the dates do not count.
+    hold less than 1 in 200 of the dates do not count, nor those after a gap of five years that hold less than 1 in 3.
     """
     happened = [
         tables[name][c.name].dropna().dt.normalize()
@@ -123,9 +128,9 @@ def last_day(tables: Frames) -> pd.Timestamp:
         raise DataError(
             "The data hold no date at all. Map created_date and closed_date of the opportunities in salesforecast.toml."
         )
-    gap = days.index.to_series().diff() > pd.Timedelta(days=60)
-    after = days[::-1].cumsum()[::-1]
-    ends = days.index[(gap & (after < days.sum() / 200)).to_numpy()]
+    gap = days.index.to_series().diff().dt.days
+    after = days[::-1].cumsum()[::-1] / days.sum()
+    ends = days.index[((gap > 60) & (after < 1 / 200)) | ((gap > 5 * 365) & (after < 1 / 3))]
     return days.index[days.index < ends[0]][-1] if len(ends) else days.index[-1]
 
 

@@ -23,18 +23,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# jsonschema can do without it, and importing it costs a second in every process
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+from salesforecast import quick  # noqa: F401  (before anything of Jupyter)
 
-import nbformat  # noqa: E402
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager  # noqa: E402
-from jupyter_client.manager import AsyncKernelManager  # noqa: E402
-from nbclient import NotebookClient  # noqa: E402
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError  # noqa: E402
+# isort: split
+import nbformat
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from salesforecast import errors  # noqa: E402
-from salesforecast.errors import ReportError, SettingError, unknown  # noqa: E402
-from salesforecast.page import Page, PageExporter, content  # noqa: E402
+from salesforecast import errors
+from salesforecast.errors import ReportError, SettingError, unknown
+from salesforecast.page import Page, PageExporter, content
 
 Value = str | int | float | bool
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}

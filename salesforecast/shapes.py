@@ -186,7 +186,7 @@ def _scale(
         inside = [t for t in _ticks(low, high, most + 2) if low - 1e-9 <= t <= high + 1e-9]
         return [_round(low), _round(high)], inside if len(inside) <= most else inside[:: math.ceil(len(inside) / most)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    if zero or 0 <= low <= high / 2:
+    if zero or 0 <= low <= high / 3:
         low, high = min(low, 0.0), max(high, 0.0)
     ticks = _ticks(low, high, most)
     return [ticks[0], ticks[-1]], ticks
@@ -210,8 +210,10 @@ def _tick_words(ticks: Sequence[float], fmt: Format, unit: str = "") -> list[str
     return words
 
 
-def _axis(at: Sequence[float], words: Sequence[str], **options: Any) -> alt.Axis:
+def _axis(at: Sequence[float], words: Sequence[str], phone: Sequence[str] = (), **options: Any) -> alt.Axis:
     place, text = json.dumps(list(at)), json.dumps(list(words))
+    if phone and list(phone) != list(words):
+        text = f"({ON_PHONE} ? {json.dumps(list(phone))} : {text})"
     return alt.Axis(values=list(at), tickCount=len(at), labelExpr=f"{text}[indexof({place}, datum.value)]", **options)
 
 
@@ -261,10 +263,13 @@ def _along(values: pd.Series, unit: str = "", most: int = 6) -> _Along:
         return _Along([None if missing(v) else float(v) for v in values], [str(v) for v in values], ticks, words)
     names = [str(v) for v in pd.unique(values.dropna())]
     place = {name: i for i, name in enumerate(names)}
-    step = max(1, math.ceil(len(names) / most))
-    ticks = list(range((len(names) - 1) % step, len(names), step))
     at = [None if missing(v) else float(place[str(v)]) for v in values]
-    return _Along(at, [str(v) for v in values], ticks, [names[int(t)] for t in ticks])
+    years = {i: found[1] for name, i in place.items() if (found := re.fullmatch(r"(.*\d{2,4})[ -]?(Q1|01)", name))}
+    if len(names) > most and 2 <= len(years) <= most:
+        return _Along(at, [str(v) for v in values], list(years), list(years.values()))
+    step = max(1, math.ceil(len(names) / most))
+    places = range((len(names) - 1) % step, len(names), step)
+    return _Along(at, [str(v) for v in values], list(places), [names[i] for i in places])
 
 
 def _dates(first: pd.Timestamp, last: pd.Timestamp, most: int) -> tuple[list[float], list[str]]:
@@ -632,10 +637,22 @@ def steps(
 # ---- over time ----------------------------------------------------------------------------------------------------
 
 
-def _time_axis(along: _Along) -> alt.Axis:
-    return _axis(
-        along.ticks, along.words, grid=False, ticks=True, tickSize=4, labelPadding=4, labelFlush=True, labelOverlap=True
-    )
+def _axis_across(along: _Along, domain: Sequence[float], room: _Room, ticks: bool = True) -> alt.Axis:
+    phone = _thinned(along, domain, room.phone)
+    marks = {"ticks": True, "tickSize": 4, "labelPadding": 4} if ticks else {}
+    return _axis(along.ticks, along.words, phone, grid=False, labelFlush=True, labelOverlap=True, **marks)
+
+
+def _thinned(along: _Along, domain: Sequence[float], width: float) -> list[str]:
+    """The words that have room beside each other; the last one, which bears the unit, always has."""
+    out, free = [""] * len(along.words), math.inf
+    for i in reversed(range(len(out))):
+        size = text_width(along.words[i], 12)
+        middle = (along.ticks[i] - domain[0]) / (domain[1] - domain[0]) * width
+        start = min(max(middle - size / 2, 0), width - size)
+        if start + size <= free:
+            out[i], free = along.words[i], start - 6
+    return out
 
 
 def _reach(at: Iterable[float | None]) -> list[float]:
@@ -716,7 +733,7 @@ def lines(
         order = [first, *(n for n in names if n != first)]
         colours = [ACCENT] + [GREY] * (len(order) - 1)
     colour = alt.Color("series:N", scale=alt.Scale(domain=order, range=colours), legend=None)
-    across = _x("x", _reach(along.at), _time_axis(along))
+    across = _x("x", _reach(along.at), _axis_across(along, _reach(along.at), room))
     axis = _figures_at_left(ticks, words)
     up = _y("value", domain, axis)
     base = alt.Chart(data)
@@ -814,7 +831,8 @@ def fan(
     end = ahead.iloc[-1]
     at_end = [("forecast", end["value"], ACCENT)] + [(f"{k}% range", end[f"upper_{k}"], GREY) for k in ranges]
     right = _widest((w for w, _, _ in at_end), 12) + 16
-    across = _x("x", _reach(along.at), _time_axis(along))
+    room = _Room(left, right, left, right)
+    across = _x("x", _reach(along.at), _axis_across(along, _reach(along.at), room))
     axis = _figures_at_left(ticks, words)
     up, base = _y("value", domain, axis), alt.Chart(opened)
     tooltip = [alt.Tooltip("says:N", title="Period"), alt.Tooltip("text:N", title="Value")]
@@ -846,7 +864,7 @@ def fan(
         layers.append(mean.encode(x=across, y=up, text="text:N").properties(name="mean-words"))
     if len(goal):
         named = alt.Chart(goal.head(1).assign(text="target " + goal["text"]))
-        near = {"align": "center"} if m > 1 else {"align": "right", "dx": 9}
+        near = {"align": "center"} if m > 1 else {"align": "right", "dx": -4}
         layers.append(
             named.mark_text(dy=-10 if over else 14, fontWeight=600, **near)
             .encode(x=across, y=up, text="text:N")
@@ -857,7 +875,7 @@ def fan(
     ):
         weight: dict[str, Any] = {"fontWeight": 600} if colour == ACCENT else {}
         layers.append(_word(word, _px("width + 12"), alt.value(_round(place)), align="left", color=colour, **weight))
-    return _frame(layers, _Room(left, right, left, right), height, title, subtitle)
+    return _frame(layers, room, height, title, subtitle, hide=("mean-words",) if m > 1 else ())
 
 
 def ledger(frame: pd.DataFrame, *, fmt: Format, title: str, subtitle: str) -> alt.LayerChart:
@@ -882,7 +900,8 @@ def ledger(frame: pd.DataFrame, *, fmt: Format, title: str, subtitle: str) -> al
     left = max(28.0, _widest(words, 12) + 12)
     low, high = _reach(along.at)
     edge = (high - low) / max(1, len(data) - 1) / 2
-    across = _x("x", [_round(low - edge), _round(high + edge)], _time_axis(along))
+    reach, room = [_round(low - edge), _round(high + edge)], _Room(left, 20, left, 20)
+    across = _x("x", reach, _axis_across(along, reach, room))
     base = alt.Chart(data)
     colour = alt.Color("held:N", scale=alt.Scale(domain=[True, False], range=[ACCENT, WARN]), legend=None)
     tooltip = [
@@ -908,7 +927,7 @@ def ledger(frame: pd.DataFrame, *, fmt: Format, title: str, subtitle: str) -> al
         if len(missed):
             words_at = alt.Chart(missed).mark_text(color=WARN, dy=dy)
             layers.append(words_at.encode(x=across, y="actual:Q", text="says:N").properties(name=f"missed-{side}"))
-    return _frame(layers, _Room(left, 8, left, 8), 160, title, subtitle, top=16)
+    return _frame(layers, room, 160, title, subtitle, top=16)
 
 
 # ---- many against many --------------------------------------------------------------------------------------------
@@ -957,8 +976,9 @@ def funnel_plot(
     words = _tick_words(ticks, fmt)
     left = max(28.0, _widest(words, 12) + 12)
     right = _widest([line_label, "99.8%"], 12) + 10
+    room = _Room(left, right, left, right)
     height = 260.0
-    across = _x("n", reach, _axis(along.ticks, along.words, grid=False, labelFlush=True))
+    across = _x("n", reach, _axis_across(along, reach, room, ticks=False))
     axis = _figures_at_left(ticks, words)
     colour = alt.Color("verdict:N", scale=VERDICT, legend=None)
     tooltip = [
@@ -995,7 +1015,7 @@ def funnel_plot(
                 .encode(x=across, y=_y("value", domain, axis), text="label:N", color=colour)
                 .properties(name=f"names-{side}")
             )
-    return _frame(layers, _Room(left, right, left, right), height, title, subtitle)
+    return _frame(layers, room, height, title, subtitle)
 
 
 def multiples(
@@ -1084,15 +1104,17 @@ def _strip(layers: Sequence[Any], width: float, description: str) -> alt.LayerCh
     return _frame(layers, _Room(1, 1, 1, 1), 14, "", top=16, bottom=2, width=width, description=description)
 
 
-def _marked(marks: Sequence[tuple[float, str, str]], domain: Sequence[float]) -> list[Any]:
-    layers = []
+def _marked(marks: Sequence[tuple[float, str, str]], domain: Sequence[float], width: float) -> list[Any]:
+    layers, taken = [], [(math.inf, -math.inf)]
     for at, words, kind in marks:
         colour, thick = (INK, 2) if kind == "target" else (GREY, 1.5)
-        share = (at - domain[0]) / ((domain[1] - domain[0]) or 1)
-        align = "left" if share < 0.25 else "right" if share > 0.75 else "center"
+        place, size = (at - domain[0]) / ((domain[1] - domain[0]) or 1) * (width - 2), text_width(words, 12)
+        align = "left" if place < size / 2 else "right" if place > width - size / 2 else "center"
+        start = place - {"left": 0.0, "center": size / 2, "right": size}[align]
         one, x = alt.Chart(pd.DataFrame({"at": [float(at)]})), _x("at", domain, None)
         layers.append(one.mark_rule(color=colour, strokeWidth=thick).encode(x=x))
-        if words:
+        if words and all(start + size < a or start > b for a, b in taken):  # the first mark keeps its words
+            taken.append((start, start + size))
             text = one.mark_text(text=words, align=align, baseline="alphabetic", color=colour)
             layers.append(text.encode(x=x, y=alt.value(-4)))
     return layers
@@ -1114,7 +1136,7 @@ def bullet(
         base.mark_bar(size=8, color=GREY, opacity=0.18).encode(x=x, x2="top:Q", y=alt.value(7)),
         base.mark_bar(size=8).encode(x=x, x2="to:Q", y=alt.value(7)),
     ]
-    return _strip([*layers, *_marked(marks, domain)], width, description)
+    return _strip([*layers, *_marked(marks, domain, width)], width, description)
 
 
 def span(
@@ -1135,7 +1157,7 @@ def span(
         .encode(x=_x("from", domain, None), x2="to:Q", y=alt.value(7))
         for (a, b), opacity in (((lower, upper), 0.2), *([(inner, 0.26)] if inner else []))
     ]
-    layers += _marked(marks, domain)
+    layers += _marked(marks, domain, width)
     dot = alt.Chart(pd.DataFrame({"at": [float(value)]})).mark_circle(size=72)
     return _strip([*layers, dot.encode(x=_x("at", domain, None), y=alt.value(7))], width, description)
 

@@ -197,7 +197,15 @@ def in_short() -> None:
     display(data, metadata=about, raw=True, display_id=IN_SHORT)
 
 
-def show(finding: str, chart: Any = None, table: pd.DataFrame | None = None, *, note: str = "") -> None:
+def show(
+    finding: str,
+    chart: Any = None,
+    table: pd.DataFrame | None = None,
+    *,
+    note: str = "",
+    bold: str | None = None,
+    total: str | None = None,
+) -> None:
     """Display a finding, the chart that shows it, and the table behind it.
 
     Parameters
@@ -210,6 +218,10 @@ def show(finding: str, chart: Any = None, table: pd.DataFrame | None = None, *, 
         A result frame. Of a long one the first 200 rows are shown.
     note : str
         A sentence under the table: what its columns count.
+    bold : str, optional
+        The column of the table that the finding is about.
+    total : str, optional
+        The name of the table's last row, where that sums up the others.
     """
     from salesforecast import style  # here, since it brings Altair, and the page needs only the words of this module
 
@@ -226,8 +238,9 @@ def show(finding: str, chart: Any = None, table: pd.DataFrame | None = None, *, 
         more = ""
         if len(table) > ROWS:
             more = f'<p class="tablenote">The first {ROWS} of {len(table):,} rows.</p>'
+            total = None  # it is not among them
         rows = f"{len(table):,} row{'' if len(table) == 1 else 's'}"
-        content = style.table(table.head(ROWS), currency=_said.currency) + more
+        content = style.table(table.head(ROWS), currency=_said.currency, bold=bold, total=total) + more
         # the figures are in the HTML, rounded; unrounded ones would differ between machines
         _put("table", {"text/html": content, "text/plain": f"Table, {rows}."}, rows=len(table))
     if note:

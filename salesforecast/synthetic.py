@@ -151,6 +151,7 @@ def _clean_export(found: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     for name, (table, columns) in EXPORT.items():
         frame = found[table]
         out: dict[str, pd.Series] = {}
+        values: pd.Series
         for theirs, ours in columns.items():
             if theirs == "IsClosed":
                 values = pd.Series(np.where(frame["outcome"] == "open", "false", "true"))
@@ -222,7 +223,8 @@ def _soil(files: dict[str, pd.DataFrame], truth: Truth, seed: int) -> tuple[dict
     closing = {str(history.at[i, "OpportunityId"]): int(i) for i in np.flatnonzero(shut[~gone])}
 
     # Somebody tidied up on a Sunday: old losses closed late, all on one day.
-    day = truth.as_of - pd.Timedelta(days=40 + (truth.as_of.dayofweek + 2) % 7)
+    day = truth.as_of - pd.Timedelta(days=40)
+    day -= pd.Timedelta(days=(day.day_of_week + 1) % 7)
     for i in some(deals_file, 0.006, lost & (created < day - pd.Timedelta(days=180)) & (ended < day)):
         row = closing[cell(deals_file, i, "Id")]
         put(deals_file, i, "CloseDate", "bulk close", f"{day:%Y-%m-%d}")

@@ -162,7 +162,8 @@ class Truth:
     season: tuple[float, ...] = (0.95, 1.0, 1.1, 1.05, 1.05, 1.0, 0.85, 0.7, 1.15, 1.1, 1.1, 0.95)  # deals by month
     growth: float = 0.06  # deals created, one year to the next
     price_growth: float = 0.03  # list prices, each January
-    quarter_end_rush: float = 0.35  # share of wins of a quarter's first 30 days that are pulled into the one before
+    quarter_end_rush: float = 0.35  # share of a quarter's wins of the first 30 days pulled into the one before
+    # (of deals at least three weeks old by then)
     rush_discount: float = 0.05  # discount added to wins of the last ten working days of a quarter
     holidays: tuple[str, ...] = ("01-01", "12-25", "12-26")  # days off beside Saturday and Sunday, month-day
     wish_days: float = 70.0  # median days from creation to the first expected close date
@@ -344,7 +345,7 @@ def calendar(truth: Truth) -> Calendar:
     """The days of the company."""
     dates = np.datetime64(truth.start, "D") + np.arange(truth.days + TAIL)
     stamps = pd.DatetimeIndex(dates)
-    working = (stamps.dayofweek < 5) & ~stamps.strftime("%m-%d").isin(truth.holidays)
+    working = (stamps.day_of_week < 5) & ~stamps.strftime("%m-%d").isin(truth.holidays)
     number = stamps.year * 4 + stamps.quarter
     quarter = np.asarray(number - number[0])
     day = np.arange(len(dates))

@@ -431,3 +431,14 @@ def _wrong_type(given: pd.Series, kind: Kind) -> str:
     else:
         good = pd.api.types.is_numeric_dtype(given.dtype) and not pd.api.types.is_bool_dtype(given.dtype)
     return "" if good else f"is {given.dtype}, not a {kind} ({KINDS[kind]}), e.g. {examples(given)}"
+
+
+if __name__ == "__main__":  # python -m salesforecast.tables README.md: print the codebook into the README
+    import re
+    import sys
+    from pathlib import Path
+
+    readme = Path(sys.argv[1])
+    text = readme.read_text("utf-8")
+    printed = re.sub(r"(?s)(<!-- codebook -->\n).*(<!-- /codebook -->)", lambda m: m[1] + codebook() + m[2], text)
+    readme.write_text(printed, "utf-8")

@@ -218,6 +218,8 @@ def test_a_ring_stands_a_year_before_the_dot():
     assert '<circle class="now" cx="194.0" cy="4.0"' in html
 
 
-@pytest.mark.parametrize(("value", "html"), [("47 days", "47 <small>days</small>"), ("$3.12M", "$3.12M"), ("A & B", "A &amp; B")])
+@pytest.mark.parametrize(
+    ("value", "html"), [("47 days", "47 <small>days</small>"), ("$3.12M", "$3.12M"), ("A & B", "A &amp; B")]
+)
 def test_the_unit_of_a_figure_is_small(value, html):
     assert f'<td class="value">{html}</td>' in show.Cards([show.Card("x", value)])._repr_html_()

@@ -101,7 +101,7 @@ def test_the_history_begins_when_a_deal_is_created_and_ends_as_it_stands_today(c
 def test_deals_are_created_and_closed_on_working_days(company):
     deal = company["opportunities"]
     for day in (deal["created_date"], deal["closed_date"].dropna(), company["stage_history"]["entered_at"]):
-        assert (day.dt.dayofweek < 5).all()
+        assert (day.dt.day_of_week < 5).all()
         assert not day.dt.strftime("%m-%d").isin(TRUTH.holidays).any()
 
 
@@ -240,18 +240,26 @@ def test_the_true_stage_conversion_is_what_one_counts_when_all_deals_have_run_to
 
 
 def test_deals_skip_stages_and_fall_back_as_often_as_planted():
-    _, history = synthetic.deals(replace(PLAIN, silent_share=0.0), 0)
-    rank = history["stage"].map({s.stage: i for i, s in enumerate(PLAIN.stages)})
-    same = history["opportunity_id"].eq(history["opportunity_id"].shift())
-    step = (rank - rank.shift())[same]
-    from_second = rank.shift()[same] == 0
-    assert (step[from_second] == 2).sum() / step[from_second].isin([1, 2]).sum() == pytest.approx(0.08, abs=0.025)
-    assert (step == -1).sum() > 100
-    none = tuple(replace(s, skip=0.0, back=0.0) for s in PLAIN.stages)
-    _, straight = synthetic.deals(replace(PLAIN, stages=none), 0)
-    rank = straight["stage"].map({s.stage: i for i, s in enumerate(none)})
-    same = straight["opportunity_id"].eq(straight["opportunity_id"].shift())
-    assert set((rank - rank.shift())[same].dropna()) == {0.0, 1.0}
+    def steps(stages):
+        """Steps from one stage to the next open one, of deals that reached the third stage."""
+        found = []
+        for seed in range(4):
+            _, history = synthetic.deals(replace(PLAIN, stages=stages), seed)
+            rank = history["stage"].map({s.stage: i for i, s in enumerate(stages)})
+            rank = rank[rank.groupby(history["opportunity_id"]).transform("max") >= 2]
+            same = history["opportunity_id"].eq(history["opportunity_id"].shift())[rank.index]
+            found.append(pd.DataFrame({"before": rank.shift(), "step": rank.diff()})[same].query("step != 0").dropna())
+        return pd.concat(found)
+
+    onward = steps(tuple(replace(s, back=0.0) for s in PLAIN.stages))
+    assert set(onward["step"]) == {1.0, 2.0}
+    first = onward.loc[onward["before"] == 0, "step"]
+    assert (first == 2).mean() == pytest.approx(PLAIN.stages[1].skip, abs=4 * np.sqrt(0.08 * 0.92 / len(first)))
+    never = steps(tuple(replace(s, skip=0.0) for s in PLAIN.stages))
+    assert set(never["step"]) == {-1.0, 1.0}
+    back = (never.query("before == 1")["step"] == -1).sum() / (never.query("before == 0")["step"] == 1).sum()
+    # Who falls back comes by once more, so the share is of visits, not of visitors.
+    assert back == pytest.approx(PLAIN.stages[1].back / (1 + PLAIN.stages[1].back), abs=0.01)
 
 
 def test_losses_linger_longer_than_wins(many):
@@ -268,7 +276,7 @@ def overdispersion(truth):
         deal = deal[deal["true_outcome"] != "silent"]
         excess = (deal["true_outcome"] == "won") - deal["true_probability"]
         noise = deal["true_probability"] * (1 - deal["true_probability"])
-        found += list((excess.groupby(deal["rep_id"]).sum() ** 2 / noise.groupby(deal["rep_id"]).sum()))
+        found += list(excess.groupby(deal["rep_id"]).sum() ** 2 / noise.groupby(deal["rep_id"]).sum())
     return np.mean(found), len(found)
 
 
@@ -308,15 +316,16 @@ def test_the_rush_pulls_the_planted_share_of_early_wins_into_the_quarter_before(
         counts = np.zeros(2)
         for seed in range(8):
             deal, _ = synthetic.deals(replace(PLAIN, quarter_end_rush=rush), seed)
-            won = deal.loc[deal["true_outcome"] == "won", "true_closed_date"]
-            won = won[(won >= "2023-01-01") & (won <= PLAIN.as_of)]
+            deal = deal[deal["true_outcome"].eq("won") & deal["true_closed_date"].between("2023-01-01", PLAIN.as_of)]
+            won = deal["true_closed_date"]
             start = won.dt.to_period("Q").dt.start_time
             end = won.dt.to_period("Q").dt.end_time
-            counts += [((won - start).dt.days < 30).sum(), ((end - won).dt.days < 14).sum()]
+            old = (start - deal["created_date"]).dt.days > 21
+            counts += [((won - start)[old].dt.days < 30).sum(), ((end - won).dt.days < 14).sum()]
         return counts
 
     without, with_rush = early_and_last(0.0), early_and_last(0.4)
-    assert with_rush[0] / without[0] == pytest.approx(0.6, abs=0.06)
+    assert with_rush[0] / without[0] == pytest.approx(0.6, abs=0.03)
     assert with_rush[1] > 1.5 * without[1]
 
 
@@ -375,7 +384,9 @@ def test_the_tables_fit_together(company):
     leads = company["leads"].dropna(subset="opportunity_id")
     came = leads["opportunity_id"].map(deal.set_index("opportunity_id")["created_date"])
     assert (leads["created_at"] < came + pd.Timedelta(days=1)).all()
-    assert leads["channel"].tolist() == leads["opportunity_id"].map(deal.set_index("opportunity_id")["channel"]).tolist()
+    assert (
+        leads["channel"].tolist() == leads["opportunity_id"].map(deal.set_index("opportunity_id")["channel"]).tolist()
+    )
     for name, column, home in (
         ("opportunities", "account_id", "accounts"), ("opportunities", "product_id", "products"),
         ("opportunities", "rep_id", "reps"), ("opportunities", "stage", "stages"), ("activities", "rep_id", "reps"),
@@ -457,7 +468,7 @@ def test_a_bulk_close_puts_dozens_of_losses_on_one_day_that_nobody_works():
     bulk = record[(record["kind"] == "bulk close") & (record["file"] == "Opportunity.csv")]
     assert 24 <= len(bulk) <= 60
     assert bulk["became"].nunique() == 1
-    assert pd.Timestamp(bulk["became"].iloc[0]).dayofweek == 6
+    assert pd.Timestamp(bulk["became"].iloc[0]).day_of_week == 6
     assert record.query("kind == 'product alias'")["became"].isin(["AtlasPro", "Atlas Pro", "atlas pro"]).any()
 
 

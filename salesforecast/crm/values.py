@@ -139,22 +139,24 @@ def _time(text: pd.Series) -> pd.Series:
 def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
     plain = pd.to_numeric(text, errors="coerce").astype("float64")
     odd = text[plain.isna() & text.notna()]
-    if len(odd):
-        percent = odd.str.contains("%", regex=False)
-        bare = odd.str.replace(r"(?i)^\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%\s\u00a0\u202f]|\s*[a-z]{3}$", "", regex=True)
-        negative = bare.str.match(r"^\(.*\)$|^[−-]") | odd.str.match(r"^\s*[−-]")
-        bare = bare.str.replace(r"[()−-]", "", regex=True)
-        value = pd.to_numeric(bare.map(_without_thousands(bare)), errors="coerce") * np.where(negative, -1.0, 1.0)
-        plain = plain.fillna(value.where(~percent, value / 100))
-        if per_cent:
-            return plain.where(text.str.contains("%", regex=False).fillna(False).astype(bool), plain / 100)
-    return plain / 100 if per_cent else plain
+    if odd.empty:
+        return plain / 100 if per_cent else plain
+    comma = _comma_is_decimal(odd)
+    if comma:
+        odd = text.dropna()  # then 2.000 is two thousand, which the fast way above has read as 2
+    percent = odd.str.contains("%", regex=False)
+    negative = odd.str.contains(r"^\s*\(.*\)\s*$|^\s*[^\d]{0,4}[−-]", regex=True)
+    bare = odd.str.replace(r"(?i)^\s*[(−-]?\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%()'’\s\u00a0\u202f−-]|[a-z]{3}\s*$", "", regex=True)
+    bare = bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False) if comma else bare.str.replace(",", "", regex=False)
+    value = pd.to_numeric(bare, errors="coerce") * np.where(negative, -1.0, 1.0)
+    scale = np.where(percent | per_cent, 100.0, 1.0)
+    if per_cent:
+        plain = plain / 100
+    plain.loc[odd.index] = value / scale
+    return plain
 
 
-def _without_thousands(column: pd.Series):  # type: ignore[no-untyped-def]
-    """How this column writes thousands and decimals, as a function of one text."""
-    comma_decimal = column.str.contains(r",\d{1,2}$|,\d{4,}$|\.\d{3},", regex=True).any() and not (
-        column.str.contains(r",\d{3}\.", regex=True).any()
-    )
-    thousands, point = (".", ",") if comma_decimal else (",", ".")
-    return lambda t: t.replace(thousands, "").replace("'", "").replace(point, ".") if isinstance(t, str) else t
+def _comma_is_decimal(column: pd.Series) -> bool:
+    """Whether this column writes 1.234,50: by its values that could be nothing else."""
+    german = column.str.contains(r",\d{1,2}\D*$|,\d{4,}\D*$|\.\d{3},", regex=True).any()
+    return bool(german and not column.str.contains(r",\d{3}\.|,\d{3},", regex=True).any())

@@ -97,8 +97,10 @@
         const size = phone.matches ? width : "wide";
         if (drawn.get(hold)?.size === size) continue;
         drawn.get(hold)?.result.finalize();
+        const inner = document.createElement("div");  // Vega writes its own role and label on what it draws into
+        hold.replaceChildren(inner);
         try {
-          const result = await vegaEmbed(hold, fitted(charts[hold.dataset.chart], width), {
+          const result = await vegaEmbed(inner, fitted(charts[hold.dataset.chart], width), {
             mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false,
           });
           drawn.set(hold, { size, result });

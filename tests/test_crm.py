@@ -1,0 +1,197 @@
+import gzip
+
+import pandas as pd
+import pytest
+
+from salesforecast.crm import load, mappings
+from salesforecast.crm import values as v
+from salesforecast.crm.mapping import parse
+from salesforecast.errors import DataError, SettingError
+
+DEALS = "opportunity_id,stage,outcome,amount,created_date,closed_date\na,Open,open,5,2025-01-02,\nb,Won,won,7,2025-01-03,2025-02-03\n"
+SALESFORCE = (
+    "Id,Name,StageName,Amount,Probability,CloseDate,IsClosed,IsWon,CreatedDate,Colour__c\n"
+    "6a,Acme,Prospecting,10,10,2025-07-01,FALSE,FALSE,2025-01-02,red\n"
+    "6b,Bolt,Closed Won,20,100,2025-02-03,TRUE,TRUE,2025-01-03,blue\n"
+)
+
+
+def test_a_folder_under_our_own_names_needs_no_config(write):
+    export = load(write(opportunities=DEALS))
+    assert export.settings.crm == "salesforecast"
+    assert export.tables["opportunities"]["amount"].tolist() == ["5", "7"]
+
+
+def test_salesforce_is_found_by_its_headers_and_unknown_columns_are_kept(write):
+    export = load(write(Opportunity=SALESFORCE))
+    assert export.settings.crm == "salesforce"
+    frame = export.tables["opportunities"]
+    assert frame["opportunity_id"].tolist() == ["6a", "6b"]
+    assert frame["Colour__c"].tolist() == ["red", "blue"]
+    assert export.sources.iloc[0]["unmapped"] == "Colour__c"
+
+
+def test_headers_match_whatever_their_case_and_spaces(write):
+    export = load(write(Opportunity=SALESFORCE.replace("StageName", " stagename ")))
+    assert export.tables["opportunities"]["stage"].tolist() == ["Prospecting", "Closed Won"]
+
+
+def test_gzip_and_parquet_give_the_same_as_csv(write, tmp_path):
+    plain = load(write(opportunities=DEALS)).tables["opportunities"]
+    (tmp_path / "gz").mkdir()
+    (tmp_path / "gz" / "opportunities.csv.gz").write_bytes(gzip.compress(DEALS.encode()))
+    (tmp_path / "pq").mkdir()
+    plain.to_parquet(tmp_path / "pq" / "opportunities.parquet")
+    pd.testing.assert_frame_equal(load(tmp_path / "gz").tables["opportunities"], plain)
+    pd.testing.assert_frame_equal(load(tmp_path / "pq").tables["opportunities"], plain)
+
+
+def test_the_digest_changes_with_a_byte_of_the_data_and_with_nothing_else(write):
+    folder = write(opportunities=DEALS)
+    first = load(folder).digest
+    (folder / "notes.txt").write_text("not an export")
+    assert load(folder).digest == first
+    (folder / "opportunities.csv").write_text(DEALS.replace("5", "6"))
+    assert load(folder).digest != first
+
+
+def test_the_config_of_the_folder_maps_names_stages_and_settings(write):
+    folder = write(
+        deals="Deal;x,Where,Value\n".replace(";x", "") + "1,Neu,5\n2,Gewonnen,7\n",
+        salesforecast__toml="""
+company = "Müller"
+fiscal_year_start = 4
+[opportunities]
+files = ["deals.csv"]
+[opportunities.columns]
+opportunity_id = "Deal"
+stage = "Where"
+amount = "Value"
+[[stage]]
+stage = "New"
+labels = ["Neu"]
+[[stage]]
+stage = "Won"
+outcome = "won"
+labels = ["Gewonnen"]
+""",
+    )
+    export = load(folder)
+    assert (export.settings.company, export.settings.fiscal_year_start) == ("Müller", 4)
+    assert export.tables["opportunities"]["stage"].tolist() == ["New", "Won"]
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "holds no export: no file ends in .csv"),
+        ({"opportunities": ""}, "opportunities.csv is empty"),
+        ({"opportunities": "opportunity_id,amount\n"}, None),
+        ({"opportunities": "stage,amount\nOpen,1\n"}, "the column for opportunity_id is missing: no header is 'opportunity_id'. Its headers: stage, amount"),
+        ({"opportunities": "opportunity_id,stage\na,b,c\nd,e,f,g\n"}, "opportunities.csv cannot be read as CSV"),
+        ({"orders": "order_line_id,order_date,net_amount\n1,2025-01-01,5\n"}, "None of the files in .* holds the opportunities: orders.csv"),
+        ({"opportunities__parquet": "no parquet"}, "opportunities.parquet cannot be read as Parquet"),
+    ],
+)  # fmt: skip
+def test_a_broken_export_is_refused_with_the_file_and_the_fix(write, files, says):
+    folder = write(**files)
+    if says is None:
+        assert len(load(folder).tables["opportunities"]) == 0
+    else:
+        with pytest.raises(DataError, match=says):
+            load(folder)
+
+
+def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "file.csv").write_text(DEALS)
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        load(tmp_path / "file.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"oportunities": {}}, "There is no setting or table 'oportunities'. Did you mean 'opportunities'"),
+        ({"opportunities": {"column": {}}}, "There is no key 'column'. Did you mean 'columns'"),
+        ({"opportunities": {"columns": {"amout": "x"}}}, "There is no column 'amout'. Did you mean 'amount'"),
+        ({"crm": "salesforces"}, "There is no CRM mapping 'salesforces'. Did you mean 'salesforce'"),
+        ({"fiscal_year_start": 0}, "fiscal_year_start is 0; it is a month"),
+        ({"fiscal_year_start": "April"}, "fiscal_year_start is 'April'; it is a whole number"),
+        ({"date_order": "day first"}, "date_order is 'day first'; it is one of ymd, mdy, dmy"),
+        ({"stage": [{"stage": "A", "outcome": "wone"}]}, "There is no outcome 'wone'. Did you mean 'won'"),
+        ({"stage": [{"name": "A"}]}, r"a \[\[stage\]\] has stage, outcome"),
+    ],
+)  # fmt: skip
+def test_a_config_with_a_mistake_is_refused_with_the_nearest_name(content, says):
+    with pytest.raises(SettingError, match=says):
+        parse(content, "salesforecast.toml")
+
+
+def test_a_config_that_is_not_toml_is_named_with_the_line(write):
+    folder = write(opportunities=DEALS, salesforecast__toml="company = Acme\n")
+    with pytest.raises(SettingError, match=r"salesforecast.toml is not valid TOML: .*line 1"):
+        load(folder)
+
+
+def test_every_mapping_of_the_package_names_only_tables_and_columns_of_ours():
+    assert {"salesforecast", "salesforce"} <= set(mappings())
+    for mapping in mappings().values():
+        assert mapping.tables
+
+
+# ---- values ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1234.5", 1234.5), ("1,234.50", 1234.5), ("$1,493,660", 1493660), ("USD 485,000.00", 485000), ("(1,200.00)", -1200),
+     ("-7", -7), ("€ 12", 12), ("1 234", 1234), ("90%", 0.9), ("ten", None)],
+)  # fmt: skip
+def test_numbers_as_people_write_them(text, value):
+    got = v.parse(pd.Series([text], dtype="str"), "money").iloc[0]
+    assert pd.isna(got) if value is None else got == pytest.approx(value)
+
+
+def test_a_decimal_comma_is_known_by_the_whole_column():
+    column = pd.Series(["1.234,50", "2.000", "7,5"], dtype="str")
+    assert v.parse(column, "money").tolist() == [1234.5, 2000.0, 7.5]
+
+
+def test_per_cent_columns_become_fractions_and_a_sign_is_not_counted_twice():
+    assert v.parse(pd.Series(["60", "5%"], dtype="str"), "fraction", per_cent=True).tolist() == [0.6, 0.05]
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "day"),
+    [("2025-03-04", "", "2025-03-04"), ("2025-03-04T10:20:30", "", "2025-03-04"), ("03/04/2025", "mdy", "2025-03-04"),
+     ("04.03.25", "dmy", "2025-03-04"), ("4-Mar-2025", "", "2025-03-04"), ("31/02/2025", "dmy", None), ("TBD", "", None)],
+)  # fmt: skip
+def test_dates_as_people_write_them(text, order, day):
+    got = v.parse(pd.Series([text], dtype="str"), "date", order=order).iloc[0]
+    assert pd.isna(got) if day is None else got == pd.Timestamp(day)
+
+
+def test_a_clock_with_am_and_pm():
+    column = pd.Series(["02/23/26 08:55 PM", "02/23/26 12:05 AM", "02/23/26 12:00 PM"], dtype="str")
+    assert v.parse(column, "moment", order="mdy").dt.strftime("%H:%M").tolist() == ["20:55", "00:05", "12:00"]
+
+
+def test_moments_with_a_zone_come_into_the_business_zone():
+    column = pd.Series(["2011-10-30T01:30:00+02:00", "2011-10-30T02:30:00+01:00"], dtype="str")
+    got = v.parse(column, "moment", timezone="Europe/Amsterdam")
+    assert got.dt.strftime("%H:%M").tolist() == ["01:30", "02:30"]
+    assert v.parse(column, "moment").dt.strftime("%H:%M").tolist() == ["23:30", "01:30"]
+
+
+def test_the_order_of_day_and_month_is_decided_by_all_date_columns_of_a_table():
+    clear, unclear = pd.Series(["02/23/26"], dtype="str"), pd.Series(["03/04/26"], dtype="str")
+    assert v.date_order([unclear, clear], "x") == "mdy"
+    assert v.date_order([unclear, pd.Series(["23.02.26"], dtype="str")], "x") == "dmy"
+    assert v.date_order([pd.Series(["05/05/25"], dtype="str")], "x") == ""
+
+
+def test_an_order_that_nothing_decides_is_asked_for_not_guessed():
+    with pytest.raises(DataError, match=r"can be read as day/month or as month/day, e.g. '03/04/26'.*date_order"):
+        v.date_order([pd.Series(["03/04/26"], dtype="str")], "the table 'opportunities'")
