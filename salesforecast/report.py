@@ -8,6 +8,7 @@ run leaves the former report as it was.
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import json
 import math
@@ -116,20 +117,25 @@ def _declared(nb: Any, name: str) -> dict[str, Parameter]:
     found = {}
     for line in ast.parse(cell.source).body:
         try:
-            if isinstance(line, ast.AnnAssign):
-                target, kind = line.target, TYPES[ast.unparse(line.annotation)]
-                default = ast.literal_eval(line.value)  # type: ignore[arg-type]
-            else:
-                (target,) = line.targets  # type: ignore[attr-defined]
-                default = ast.literal_eval(line.value)  # type: ignore[attr-defined]
-                kind = TYPES[type(default).__name__]
-            found[target.id] = Parameter(kind, kind(default), comments.get(line.end_lineno or 0, ""))
-        except (AttributeError, KeyError, TypeError, ValueError):
+            target, value, kind = _assignment(line)
+            default = ast.literal_eval(value)
+            kind = kind or TYPES[type(default).__name__]
+            found[target] = Parameter(kind, kind(default), comments.get(line.end_lineno or 0, ""))
+        except (KeyError, TypeError, ValueError):
             raise SettingError(
                 f"Notebook '{name}', cell 'parameters': {ast.unparse(line)!r} is not of the form "
                 "'name: type = value' with the type str, int, float or bool."
             ) from None
     return found
+
+
+def _assignment(line: ast.stmt) -> tuple[str, ast.expr, type | None]:
+    """The name, the value and the type of `name: type = value`."""
+    if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value:
+        return line.target.id, line.value, TYPES[ast.unparse(line.annotation)]
+    if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
+        return line.targets[0].id, line.value, None
+    raise ValueError
 
 
 def converted(name: str, value: object, kind: type) -> Value:
@@ -352,7 +358,7 @@ def _execute(name: str, nb: Any, place: Path, timeout: int, clients: list[Notebo
     kept = {**os.environ, "PYTHONHASHSEED": "0"}
     status, error = "ok", ""
     try:
-        client.execute(env=kept)
+        asyncio.run(client.async_execute(env=kept))
     except CellExecutionError as failure:
         status, error = "failed", _in_words(failure.ename, failure.evalue)
     except CellTimeoutError:

@@ -140,10 +140,10 @@ def share_interval(estimate: np.ndarray, draws: np.ndarray, level: float = LEVEL
 
     inside = np.clip(estimate, 1e-12, 1 - 1e-12)
     spread = draws.std(axis=0, ddof=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         shift = norm.ppf(0.5 + level / 2) * spread / (inside * np.abs(np.log(inside)))
-    centre = np.log(-np.log(inside))
-    lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
+        centre = np.log(-np.log(inside))
+        lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
     nothing = (estimate <= 0) | ~np.isfinite(shift)
     return np.where(nothing, np.nan, lower), np.where(nothing, np.nan, upper)
 

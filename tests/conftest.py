@@ -6,7 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hypothesis import settings
+
 import salesforecast as sf
+
+# The same examples on every machine, however slow it is.
+settings.register_profile("everywhere", deadline=None, derandomize=True)
+settings.load_profile("everywhere")
 
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "data" / "sample"

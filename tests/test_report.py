@@ -43,7 +43,8 @@ def bars(frame, **about):
     words = alt.Chart(frame, name="words").mark_text().encode(x="n:Q", y="rep:N", text="rep:N")
     title = alt.TitleParams(name, subtitle="A very long subtitle " * 5)
     return alt.layer(bar, words).properties(
-        title=title, width=500, height=90, autosize="none", padding={{"left": 120, "right": 100, "top": 60, "bottom": 20}},
+        title=title, width=500, height=90, autosize="none",
+        padding={{"left": 120, "right": 100, "top": 60, "bottom": 20}},
         description=name, usermeta={{"salesforecast": about}},
     )
 
@@ -60,7 +61,8 @@ GOOD = [
     "# Rep performance\n\nRun it with papermill. SECRET-HOWTO",
     *START,
     "## Who wins more?\n\n**Win rate** is won by closed. <script>alert(1)</script>",
-    'with sf.section():\n    sf.show(f"{sf.md(name)} wins $5 of $9.", bars(frame, narrow=narrow, title_height=40), frame)',
+    "with sf.section():\n"
+    '    sf.show(f"{sf.md(name)} wins $5 of $9.", bars(frame, narrow=narrow, title_height=40), frame)',
     ("aside", "### How to read it\n\nThe bar is the count.\n\n### Before you act\n\nWait."),
     "## What of the rest?",
     'with sf.section():\n    sf.show("**Two** of three are quiet.", table=frame, note="By closed date.")',
@@ -176,9 +178,9 @@ def test_a_value_of_another_type_is_refused_by_name(text, kind, wanted):
 
 
 def test_unknown_names_are_refused_before_anything_runs(project, tmp_path):
-    with pytest.raises(SettingError, match="no notebook 'rep'. Did you mean 'reps'"):
+    with pytest.raises(SettingError, match=r"no notebook 'rep'\. Did you mean 'reps'"):
         report.run(["rep"], tmp_path / "out", folder=project)
-    with pytest.raises(SettingError, match="no parameter 'perod'. Did you mean 'period'"):
+    with pytest.raises(SettingError, match=r"no parameter 'perod'\. Did you mean 'period'"):
         report.run(["reps"], tmp_path / "out", folder=project, parameters={"perod": "2025Q2"})
     with pytest.raises(SettingError, match="Parameter 'n' takes a whole number, not 'x'"):
         report.run(["reps", "quiet"], tmp_path / "out", folder=project, parameters={"n": "x"})

@@ -160,7 +160,8 @@ def test_the_list_of_findings_grows_and_a_cell_run_again_replaces_its_own(shell)
         return [o.data["text/markdown"] for o in displayed(shell, code)[0] if o.role == "in_short"][-1]
 
     assert "stand here when" in listed("sf.in_short()")
-    assert listed("sf.show(one)" if shell.user_ns.update(one="First.") else "sf.show(one)") == "- First."
+    shell.user_ns["one"] = "First."
+    assert listed("sf.show(one)") == "- First."
     assert listed("sf.show('Second.'); sf.show('Third.')") == "- First.\n- Second.\n- Third."
     shell.user_ns["one"] = "First, mended."
     assert listed("sf.show(one)") == "- First, mended.\n- Second.\n- Third."

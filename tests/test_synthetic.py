@@ -252,9 +252,9 @@ def test_deals_skip_stages_and_fall_back_as_often_as_planted():
         return pd.concat(found)
 
     onward = steps(tuple(replace(s, back=0.0) for s in PLAIN.stages))
-    assert set(onward["step"]) == {1.0, 2.0}
+    assert set(onward["step"]) == {1.0, 2.0, 3.0}
     first = onward.loc[onward["before"] == 0, "step"]
-    assert (first == 2).mean() == pytest.approx(PLAIN.stages[1].skip, abs=4 * np.sqrt(0.08 * 0.92 / len(first)))
+    assert (first >= 2).mean() == pytest.approx(PLAIN.stages[1].skip, abs=4 * np.sqrt(0.08 * 0.92 / len(first)))
     never = steps(tuple(replace(s, skip=0.0) for s in PLAIN.stages))
     assert set(never["step"]) == {-1.0, 1.0}
     back = (never.query("before == 1")["step"] == -1).sum() / (never.query("before == 0")["step"] == 1).sum()

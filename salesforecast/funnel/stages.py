@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY
 from salesforecast.show import md
+
+if TYPE_CHECKING:
+    from statsmodels.duration.survfunc import SurvfuncRight
 
 
 def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
@@ -132,10 +137,16 @@ def time_in_stage(stage_history: pd.DataFrame, stages: pd.DataFrame, *, as_of: p
             curve = SurvfuncRight(here["days"], here["ended"].astype(int))
             with np.errstate(divide="ignore", invalid="ignore"):
                 lower, upper = curve.quantile_ci(0.5)
-            row |= {"median_days": curve.quantile(0.5), "lower": lower, "upper": upper, "late_days": curve.quantile(0.9)}
+            row |= {"median_days": _gone(curve, 0.5), "lower": lower, "upper": upper, "late_days": _gone(curve, 0.9)}
         rows.append(row)
     frame = pd.DataFrame(rows, columns=["stage", "n", "still_there", "median_days", "lower", "upper", "late_days"])
     return frame.replace([np.inf, -np.inf], np.nan)
+
+def _gone(curve: SurvfuncRight, share: float) -> float:
+    """The first time by which a share of the stays are over; missing when that is not seen."""
+    over = curve.surv_prob <= 1 - share + 1e-12
+    return float(curve.surv_times[over.argmax()]) if over.any() else np.nan
+
 
 def finding_time_in_stage(times: pd.DataFrame) -> str:
     """One sentence: the stage in which deals stay longest."""

@@ -78,7 +78,7 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
     *Win rate* W is the share of deals that would be won within `horizon` days if at every age they were won and lost
     as often as in this period; open deals count as undecided, so it is neither won / closed nor won / created. *Time to
     close* T is the mean age of those wins. *Velocity* is N x A x W / T, money per day. The horizon is the age by which
-    95% of all wins in the data came. A period that is not over is compared with the same number of
+    99% of all wins in the data came. A period that is not over is compared with the same number of
     days. Intervals come from 400 resamples of accounts.
 
     Parameters

@@ -8,7 +8,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import ENOUGH, horizon, observed, whole
+from salesforecast.funnel.observed import ENOUGH, MOST_WINS, horizon, observed, whole
 
 AGES = (30, 60, 90, 180, 365)
 
@@ -227,7 +227,7 @@ def chart_pipeline_age(ages: pd.DataFrame) -> alt.LayerChart:
 def _aged(deals: pd.DataFrame, as_of: pd.Timestamp) -> tuple[pd.DataFrame, int]:
     """The open deals with a created date, their age and chance; and the age at which deals count as stalled."""
     seen = observed(deals)
-    limit = horizon(seen, as_of)
+    limit = horizon(seen, as_of, MOST_WINS)
     table, end = whole(seen, as_of)
     won, lost = (curve[0] for curve in stats.incidence(table, np.ones((1, seen.groups))))
     aged = seen.deals[seen.outcome == "open"]

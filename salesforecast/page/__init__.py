@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +216,9 @@ def plain_label(about: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     return str(about.get("finding") or _text(data.get("text/plain", "")) or "Chart")
 
 
-def _chart(spec: Mapping[str, Any], alt: str, page: Page) -> Chart:
+def _chart(given: Mapping[str, Any], alt: str, page: Page) -> Chart:
     """The chart, its spec moved into the page's payload without the title."""
-    spec = copy.deepcopy(dict(spec))
+    spec: dict[str, Any] = copy.deepcopy(dict(given))
     spec.pop("$schema", None)
     title = spec.pop("title", None) or {}
     title = {"text": title} if isinstance(title, str | list) else title
@@ -367,7 +368,7 @@ def digest(text: str) -> str:
 @cache
 def runtime() -> tuple[str, str]:
     """The chart runtime, gzipped, as base64; and its hash. Built once for each version of vl-convert and kept."""
-    name = f"vega-{vl_convert.__version__}.js"
+    name = f"vega-{version('vl-convert-python')}.js"
     kept = _cache_folder() / name
     try:
         script = kept.read_text("utf-8")

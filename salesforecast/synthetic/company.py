@@ -12,7 +12,7 @@ from itertools import product as combinations
 import numpy as np
 import pandas as pd
 
-from salesforecast.synthetic_deals import (
+from salesforecast.synthetic.process import (
     DAY,
     LOST,
     SILENT,

@@ -1,7 +1,7 @@
 """A made-up company whose truth is known, and the export its CRM would give.
 
-The front door of three modules: `synthetic_deals` holds the truth and the deals, `synthetic_company` the tables around
-them, and this one writes them as a Salesforce export, clean or with planted dirt. What no CRM holds (orders, targets,
+`truth` holds the parameters, `process` how deals live, `company` the tables around the deals; this front door writes them as a
+Salesforce export, clean or with planted dirt. What no CRM holds (orders, targets,
 spend, costs) is written under our own names.
 
 >>> from salesforecast import synthetic
@@ -18,14 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salesforecast.synthetic_company import tables
-from salesforecast.synthetic_deals import (
-    Channel,
-    Product,
-    Segment,
-    Stage,
-    Team,
-    Truth,
+from salesforecast.synthetic.company import tables
+from salesforecast.synthetic.process import (
     deals,
     generator,
     quarter_shocks,
@@ -34,6 +28,7 @@ from salesforecast.synthetic_deals import (
     win_curve,
     win_share,
 )
+from salesforecast.synthetic.truth import Channel, Product, Segment, Stage, Team, Truth
 from salesforecast.tables import TABLES
 
 __all__ = [
@@ -89,7 +84,20 @@ EXPORT: dict[str, tuple[str, dict[str, str]]] = {
     **{f"{own}.csv": (own, {c: c for c in TABLES[own].names}) for own in ("orders", "targets", "spend", "costs")},
 }  # fmt: skip
 
-SETTINGS = 'company = "Larkfield Instruments"\ncurrency = "$"\nfiscal_year_start = 1\ncrm = "salesforce"\n'
+
+
+def _settings() -> str:
+    """The salesforecast.toml of the export: the company, and where its custom fields are."""
+    lines = ['company = "Larkfield Instruments"', 'currency = "$"', "fiscal_year_start = 1", 'crm = "salesforce"']
+    for table, columns in EXPORT.values():
+        custom = {ours: theirs for theirs, ours in columns.items() if theirs.endswith("__c") or theirs in OURS_ALONE}
+        if custom:
+            lines += ["", f"[{table}.columns]", *(f'{ours} = "{theirs}"' for ours, theirs in custom.items())]
+    return "\n".join(lines) + "\n"
+
+
+OURS_ALONE = ("CreatedById", "Type", "Subject", "CallDisposition")  # standard fields that this company uses its own way
+SETTINGS = _settings()
 
 
 def export(truth: Truth, seed: int, dirty: bool = False) -> dict[str, pd.DataFrame]:

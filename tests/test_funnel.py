@@ -1,0 +1,264 @@
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import deals
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesforecast import funnel
+from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.periods import period
+
+STAGES = pd.DataFrame({"stage": ["Qualify", "Propose", "Won", "Lost"], "rank": [1, 2, 3, 4], "outcome": ["open", "open", "won", "lost"]})
+END = pd.Timestamp("2025-06-30")
+
+
+def company(n=600, seed=0, days=540, win=0.4):
+    """Deals entered evenly; won after 10 to 40 days, lost after 20 to 120, closed only when that is before the end."""
+    rng = np.random.default_rng(seed)
+    created = rng.integers(0, days, n)
+    won = rng.random(n) < win
+    closed = created + np.where(won, rng.integers(10, 41, n), rng.integers(20, 121, n))
+    frame = pd.DataFrame({"created": created, "closed": closed, "won": won})
+    zero = END - pd.Timedelta(days=days)
+    done = frame["closed"] <= days
+    return pd.DataFrame({
+        "opportunity_id": [f"D{i:05}" for i in range(n)], "account_id": [f"A{i % 200:03}" for i in range(n)],
+        "created_date": zero + pd.to_timedelta(frame["created"], unit="D"),
+        "closed_date": (zero + pd.to_timedelta(frame["closed"], unit="D")).where(done),
+        "outcome": pd.Series(np.where(done, np.where(won, "won", "lost"), "open"), dtype="str"),
+        "amount": rng.integers(50, 150, n).astype(float), "stage": "Qualify", "product": rng.choice(["Atlas", "Borealis"], n),
+    })  # fmt: skip
+
+
+# ---- metrics -----------------------------------------------------------------------------------------------------------
+
+
+def test_counts_and_amounts_of_a_period_are_those_of_a_plain_count():
+    d, q = company(), period("2025Q2")
+    row = funnel.metrics(d, period=q, as_of=END).iloc[0]
+    inside = d["closed_date"].between(q.since, q.until, inclusive="left")
+    won = d[inside & (d["outcome"] == "won")]
+    assert row["won"] == len(won) and row["lost"] == (inside & (d["outcome"] == "lost")).sum()
+    assert row["bookings"] == won["amount"].sum() and row["average_size"] == pytest.approx(won["amount"].mean())
+    assert row["open_deals"] == (d["outcome"] == "open").sum()
+    before = funnel.metrics(d, period=q, as_of=END).iloc[1]
+    then_open = (d["created_date"] < "2025-04-01") & ~(d["closed_date"] < "2025-04-01")
+    assert (before["period"], before["open_deals"]) == ("2025Q1", then_open.sum())
+
+
+def test_velocity_is_the_product_of_its_factors():
+    for row in funnel.metrics(company(), period=period("2025Q2"), as_of=END).dropna(subset="velocity").itertuples():
+        assert row.velocity == pytest.approx(row.open_deals * row.average_size * row.win_rate / row.time_to_close)
+
+
+def test_win_rate_and_time_find_what_the_company_was_made_with():
+    rows = [funnel.metrics(company(seed=s, n=2000), period=period("2025Q2"), as_of=END).iloc[0] for s in range(10)]
+    frame = pd.DataFrame(rows)
+    assert frame["win_rate"].mean() == pytest.approx(0.4, abs=0.015)
+    assert frame["time_to_close"].mean() == pytest.approx(25, abs=1)
+    assert frame["win_rate"].between(frame["win_rate_lower"], frame["win_rate_upper"]).all()
+
+
+def test_a_period_that_is_not_over_is_compared_with_the_same_days():
+    frame = funnel.metrics(company(), period=period("2025Q2"), as_of=pd.Timestamp("2025-05-10"))
+    assert ((frame["until"] - frame["since"]).dt.days == 40).all()
+
+
+def test_open_deals_without_a_created_date_are_told_not_dropped():
+    d = company()
+    d.loc[d.index[d["outcome"] == "open"][:5], "created_date"] = pd.NaT
+    row = funnel.metrics(d, period=period("2025Q2"), as_of=END).iloc[0]
+    assert row["undated"] == 5 and row["open_deals"] == (d["outcome"] == "open").sum() - 5
+    cards = str(funnel.cards_metrics(funnel.metrics(d, period=period("2025Q2"), as_of=END), funnel.changes(d, period=period("2025Q2"), as_of=END)))
+    assert "5 more without a date" in cards
+
+
+def test_deals_after_the_period_change_none_of_its_counts():
+    d, q = company(), period("2025Q1")
+    late = d["created_date"] >= q.until
+    one, other = (funnel.metrics(x, period=q, as_of=END).iloc[0] for x in (d, d.assign(amount=d["amount"].mask(late, 9e9))))
+    assert one[["won", "lost", "open_deals", "bookings"]].equals(other[["won", "lost", "open_deals", "bookings"]])
+
+
+def test_a_period_without_earlier_data_has_nothing_to_compare_with_and_says_so():
+    d = company(days=80)
+    metrics, changes = (f(d, period=period("2025Q2"), as_of=END) for f in (funnel.metrics, funnel.changes))
+    assert changes["change"].isna().all() and not changes["sure"].any()
+    assert "no earlier period" in funnel.finding_metrics(metrics, changes)
+
+
+@given(st.integers(0, 30), st.sampled_from(["2025Q2", "2025-05", "2025Q1"]))
+def test_the_parts_of_the_change_of_velocity_add_up_exactly(seed, label):
+    drivers = funnel.velocity_drivers(company(n=1500, seed=seed), period=period(label), as_of=END)
+    for _, rows in drivers.groupby("against"):
+        parts = rows["part"].to_numpy()
+        assert parts[1:-1].sum() == pytest.approx(parts[-1] - parts[0], rel=1e-9)
+
+
+def test_one_changed_factor_takes_the_whole_change():
+    then, now = dict(open_deals=10.0, average_size=5.0, win_rate=0.2, time_to_close=20.0), dict(open_deals=10.0, average_size=8.0, win_rate=0.2, time_to_close=20.0)
+    d = company(n=1500)
+    base = funnel.velocity_drivers(d, period=period("2025Q2"), as_of=END)
+    larger = d.assign(amount=d["amount"].mask(d["closed_date"] >= "2025-04-01", d["amount"] * 8 / 5))
+    more = funnel.velocity_drivers(larger, period=period("2025Q2"), as_of=END)
+    size = more.set_index("driver")["to"]["Average size"].iloc[0] / base.set_index("driver")["to"]["Average size"].iloc[0]
+    assert size == pytest.approx(now["average_size"] / then["average_size"])
+    assert "larger deals" in funnel.finding_velocity_drivers(more)
+
+
+def test_too_few_wins_are_said_with_how_many_there_are():
+    with pytest.raises(TooLittleData, match="There are 2 won deals with dates; a win rate that counts open deals needs at least 10"):
+        funnel.metrics(deals((0, 5, "won"), (0, 6, "won"), *[(i, None, "open") for i in range(20)]), period=period("2025Q1"), as_of=END)
+
+
+def test_without_dates_the_column_to_add_is_named():
+    with pytest.raises(MissingTable, match="needs the column created_date"):
+        funnel.win_curve(company().drop(columns="created_date"), as_of=END)
+
+
+# ---- win curve -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_curve_finds_the_truth_that_the_naive_rates_miss():
+    curves = [funnel.win_curve(company(seed=s, n=1000, days=300), as_of=END).iloc[-1]["won"] for s in range(20)]
+    rates = [funnel.win_rates(company(seed=s, n=1000, days=300), as_of=END).set_index("definition")["win_rate"] for s in range(5)]
+    assert np.mean(curves) == pytest.approx(0.4, abs=0.01)
+    naive = pd.DataFrame(rates).mean()
+    assert naive["won of closed"] > 0.42 and naive["won of closed, entered in the last 180 days"] > naive["won of closed"]
+    assert naive["won of all entered"] < 0.39
+
+
+def test_shares_add_up_and_never_fall():
+    curve = funnel.win_curve(company(), as_of=END)
+    assert (curve[["won", "lost", "undecided"]].sum(axis=1) - 1).abs().max() < 1e-12
+    assert (curve[["won", "lost"]].diff().dropna() >= -1e-12).all(axis=None)
+    assert (curve["n"] >= 10).all()
+
+
+def test_shifting_all_days_shifts_nothing():
+    d, shift = company(), pd.Timedelta(days=100)
+    moved = d.assign(created_date=d["created_date"] + shift, closed_date=d["closed_date"] + shift)
+    pd.testing.assert_frame_equal(funnel.win_curve(d, as_of=END), funnel.win_curve(moved, as_of=END + shift))
+
+
+def test_the_finding_names_the_direction_of_the_naive_error():
+    d = company(n=2000, days=300)
+    text = funnel.finding_win_curve(funnel.win_curve(d, as_of=END), funnel.win_rates(d, as_of=END))
+    assert "too high, since it leaves out the deals still open" in text
+    settled = company(n=2000, days=300).assign(closed_date=lambda x: x["closed_date"].fillna(x["created_date"] + pd.Timedelta(days=60)), outcome=lambda x: x["outcome"].replace("open", "lost"))
+    text = funnel.finding_win_curve(*(f(settled, as_of=END + pd.Timedelta(days=200)) for f in (funnel.win_curve, funnel.win_rates)))
+    assert "cannot be told apart" in text
+
+
+# ---- stages ----------------------------------------------------------------------------------------------------------
+
+
+def moves(*rows):
+    frame = pd.DataFrame(rows, columns=["opportunity_id", "entered_at", "stage"])
+    return frame.assign(entered_at=pd.to_datetime(frame["entered_at"], format="ISO8601"), sequence=range(1, len(frame) + 1))
+
+
+HISTORY = moves(
+    ("a", "2025-01-01", "Qualify"), ("a", "2025-01-03", "Qualify"), ("a", "2025-01-05", "Propose"), ("a", "2025-01-06", "Won"),
+    ("b", "2025-01-01", "Qualify"), ("b", "2025-01-03", "Lost"),
+    ("c", "2025-01-01", "Qualify"), ("c", "2025-01-02", "Propose"), ("c", "2025-01-04", "Qualify"),
+    ("d", "2025-01-02", "Propose"), ("d", "2025-01-08", "Lost"),
+)  # fmt: skip
+
+
+def test_conversion_counts_skips_as_entered_and_waiting_deals_as_undecided():
+    got = funnel.stage_conversion(HISTORY, STAGES).set_index("stage")
+    # a, b, c, d entered Qualify (d skipped it), b stopped there; c has been as far as Propose and waits; d was lost from it.
+    assert got.loc["Qualify", ["entered", "n", "waiting", "advanced"]].tolist() == [4, 4, 0, 3]
+    assert got.loc["Propose", ["entered", "n", "waiting", "advanced"]].tolist() == [3, 2, 1, 1]
+
+
+def test_time_in_stage_counts_each_stay_and_those_that_go_on():
+    got = funnel.time_in_stage(HISTORY, STAGES, as_of=pd.Timestamp("2025-01-10")).set_index("stage")
+    # Qualify: a 4 days (its second row ends nothing), b 2, c 1 and then from the 4th on, 7 days and still there.
+    assert got.loc["Qualify", ["n", "still_there"]].tolist() == [4, 1]
+    assert got.loc["Qualify", "median_days"] == pytest.approx(2)
+    # Propose: a 1, c 2, d 6.
+    assert got.loc["Propose", ["n", "still_there"]].tolist() == [3, 0]
+    assert got.loc["Propose", "median_days"] == pytest.approx(2)
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    mixed = HISTORY.sample(frac=1, random_state=3).reset_index(drop=True)
+    pd.testing.assert_frame_equal(funnel.stage_conversion(mixed, STAGES), funnel.stage_conversion(HISTORY, STAGES))
+    day = pd.Timestamp("2025-01-10")
+    pd.testing.assert_frame_equal(funnel.time_in_stage(mixed, STAGES, as_of=day), funnel.time_in_stage(HISTORY, STAGES, as_of=day))
+
+
+def rates(*rows):
+    from salesforecast.stats import add_rate
+
+    frame = pd.DataFrame(rows, columns=["stage", "advanced", "n"]).assign(waiting=0, entered=lambda f: f["n"])
+    return add_rate(frame, hits="advanced", n="n", name="conversion")
+
+
+def test_the_finding_names_the_lowest_share_not_the_largest_count():
+    text = funnel.finding_stage_conversion(rates(("Qualify", 600, 1000), ("Propose", 50, 200)))
+    assert "**Propose** loses the largest share: 25% of 200" in text
+
+
+def test_the_finding_does_not_single_out_a_stage_by_luck():
+    text = funnel.finding_stage_conversion(rates(("Qualify", 60, 100), ("Propose", 55, 100)))
+    assert "cannot be told apart" in text and "**Propose** and **Qualify**" in text
+
+
+# ---- stalled and lost ---------------------------------------------------------------------------------------------------
+
+
+def test_stalled_deals_are_those_older_than_nearly_all_wins():
+    d = company()
+    got = funnel.stalled(d, as_of=END)
+    limit = got["limit"].iloc[0]
+    age = (END - d["created_date"]).dt.days
+    assert 35 <= limit <= 40  # wins take 10 to 40 days
+    assert set(got["opportunity_id"]) == set(d.loc[(d["outcome"] == "open") & (age > limit), "opportunity_id"])
+    assert got["amount"].is_monotonic_decreasing
+    assert got["chance"].max() < 0.1
+
+
+def test_the_bands_of_age_hold_every_open_deal_once():
+    d = company()
+    d.loc[d.index[d["outcome"] == "open"][:4], "created_date"] = pd.NaT
+    ages = funnel.pipeline_age(d, as_of=END)
+    assert ages["n"].sum() == (d["outcome"] == "open").sum() and ages.iloc[-1]["ages"] == "no created date"
+    assert ages["amount"].sum() == pytest.approx(d.loc[d["outcome"] == "open", "amount"].sum())
+
+
+def test_lost_value_is_that_of_the_deals_lost_in_the_period():
+    d, q = company(), period("2025Q1")
+    d.loc[d["product"] == "Borealis", "product"] = None
+    got = funnel.lost_value(d, period=q, as_of=END, by="product")
+    lost = d[(d["outcome"] == "lost") & d["closed_date"].between(q.since, q.until, inclusive="left")]
+    assert got["lost"].sum() == len(lost) and got["amount"].sum() == lost["amount"].sum()
+    assert set(got["product"]) == {"Atlas", "not filled in"} and got["share"].sum() == pytest.approx(1)
+
+
+def test_a_reason_that_is_mostly_empty_is_shown_and_not_ranked():
+    frame = pd.DataFrame({"lost_reason": ["not filled in", "price"], "lost": [8, 2], "amount": [80.0, 20.0], "share": [0.8, 0.2]})
+    assert "not filled in for 80%" in funnel.finding_lost_value(frame)
+
+
+def test_a_column_that_is_not_there_is_named():
+    with pytest.raises(MissingTable, match="needs the column lost_reason"):
+        funnel.lost_value(company(), period=period("2025Q1"), as_of=END, by="lost_reason")
+
+
+def test_lost_by_stage_takes_the_furthest_stage():
+    frame = pd.DataFrame({
+        "opportunity_id": list("abcd"), "outcome": ["won", "lost", "open", "lost"], "amount": [1.0, 10.0, 5.0, 20.0],
+        "closed_date": pd.to_datetime(["2025-01-06", "2025-01-03", None, "2025-01-08"]),
+    })  # fmt: skip
+    got = funnel.lost_by_stage(frame, HISTORY, STAGES, period=period("2025Q1"), as_of=pd.Timestamp("2025-01-10"))
+    assert got[["stage", "lost", "amount"]].to_numpy().tolist() == [["Qualify", 1, 10.0], ["Propose", 1, 20.0]]
+    assert "**Propose**: $20 of $30 (67%)" in funnel.finding_lost_by_stage(got)
+
+
+def test_a_name_from_the_crm_is_no_markup_in_a_finding():
+    text = funnel.finding_stage_conversion(rates(("<script>*x*", 10, 100)))
+    assert "<script>" not in text and "*x*" not in text.replace("\\*", "")
