@@ -8,31 +8,36 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from salesforecast import quick as quick  # before anything brings altair or Jupyter
+
 if TYPE_CHECKING:
-    from salesforecast import funnel, style
+    from salesforecast import cleaning, funnel, style
+    from salesforecast.cells import head, in_short, made, section, show, unsaid
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
     from salesforecast.periods import period
-    from salesforecast.show import head, in_short, made, section, show, unsaid
+    from salesforecast.text import md
 
 __version__ = "0.1.0"
 
 _HOME = {
     "clean": "salesforecast.cleaning",
+    "cleaning": "",
     "funnel": "",
-    "head": "salesforecast.show",
-    "in_short": "salesforecast.show",
+    "head": "salesforecast.cells",
+    "in_short": "salesforecast.cells",
     "load": "salesforecast.crm",
-    "made": "salesforecast.show",
+    "made": "salesforecast.cells",
+    "md": "salesforecast.text",
     "period": "salesforecast.periods",
-    "section": "salesforecast.show",
-    "show": "salesforecast.show",
+    "section": "salesforecast.cells",
+    "show": "salesforecast.cells",
     "style": "",
-    "unsaid": "salesforecast.show",
+    "unsaid": "salesforecast.cells",
 }
 
 __all__ = [
-    "clean", "funnel", "head", "in_short", "load", "made", "period", "section", "show", "style", "unsaid",
+    "clean", "cleaning", "funnel", "head", "in_short", "load", "made", "md", "period", "section", "show", "style", "unsaid",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from salesforecast import derive
+from salesforecast import derive, formats
 from salesforecast.crm import Export, values
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError
@@ -200,6 +200,36 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     return (crm.at(wanted) if wanted < known_until else Crm(tables, wanted, crm.settings, crm.digest)), issues
 
 
+def summary(issues: pd.DataFrame) -> pd.DataFrame:
+    """The issues counted by what they are.
+
+    Returns
+    -------
+    DataFrame
+        rule, table, column, n, done ("changed", "set apart" or "noticed"), why; in the order of the rules.
+    """
+    done = pd.Series("changed", index=issues.index).mask(issues["was"] == issues["became"], "noticed")
+    done = done.mask((issues["became"] == "set apart") & (issues["column"] == ""), "set apart")
+    keys = ["rule", "table", "column"]
+    counted = (
+        issues.assign(done=done)
+        .groupby(keys, sort=False)
+        .agg(n=("row", "size"), done=("done", "first"), why=("why", "first"))
+    )
+    return counted.reset_index()
+
+
+def finding_summary(summary: pd.DataFrame) -> str:
+    """One sentence: how much was changed, set apart and noticed."""
+    count = summary.groupby("done")["n"].sum()
+    parts = [
+        f"{formats.plural(count.get('changed', 0), 'value')} changed",
+        f"{formats.plural(count.get('set apart', 0), 'row')} set apart",
+        f"{formats.plural(count.get('noticed', 0), 'value')} noticed and left as they are",
+    ]
+    return f"Cleaning: {parts[0]}, {parts[1]}, {parts[2]}."
+
+
 def _apply(rule: Rule, at: Scene, ledger: list[pd.DataFrame]) -> pd.DataFrame:
     frame = at.tables[at.name]
     rows = rule.where(frame, at).fillna(False).astype(bool)
@@ -219,20 +249,40 @@ def _values(raw: pd.DataFrame, name: str, mapping: Mapping, ledger: list[pd.Data
     table, of = TABLES[name], mapping.tables.get(name)
     frame = raw.copy()
     declared = [c for c in table.columns if c.name in frame]
-    texts = [c.name for c in declared if not pd.api.types.is_numeric_dtype(frame[c.name]) and not pd.api.types.is_datetime64_any_dtype(frame[c.name])]
+    texts = [
+        c.name
+        for c in declared
+        if not pd.api.types.is_numeric_dtype(frame[c.name]) and not pd.api.types.is_datetime64_any_dtype(frame[c.name])
+    ]
     for column in texts:
         text = frame[column].astype("str").str.replace(r"[\s\u00a0\u202f]+", " ", regex=True).str.strip()
         tidy = text.mask(text.eq("") | text.str.casefold().isin(values.NOTHING))
-        ledger.append(_diff(name, frame, column, "spaces", frame[column], text, "Spaces around or doubled inside a text mean nothing."))
+        ledger.append(
+            _diff(
+                name,
+                frame,
+                column,
+                "spaces",
+                frame[column],
+                text,
+                "Spaces around or doubled inside a text mean nothing.",
+            )
+        )
         frame[column] = tidy
     for column, pairs in (of.aliases if of else {}).items():
         if column in frame:
             renamed = frame[column].map(pairs).fillna(frame[column])
-            ledger.append(_diff(name, frame, column, "alias", frame[column], renamed, "The config says that both are the same."))
+            ledger.append(
+                _diff(name, frame, column, "alias", frame[column], renamed, "The config says that both are the same.")
+            )
             frame[column] = renamed
     for column, words in (of.ignore if of else {}).items():
         if column in frame and (rows := frame[column].isin(words)).any():
-            ledger.append(_apart(name, frame[rows], "ignored", f"The config sets rows apart whose {column} is {', '.join(words)}."))
+            ledger.append(
+                _apart(
+                    name, frame[rows], "ignored", f"The config sets rows apart whose {column} is {', '.join(words)}."
+                )
+            )
             frame = frame[~rows].reset_index(drop=True)
     dates = [c.name for c in declared if c.kind in ("date", "moment") and c.name in texts]
     order = mapping.date_order or values.date_order([frame[c] for c in dates], f"the table '{name}'")
@@ -247,7 +297,17 @@ def _values(raw: pd.DataFrame, name: str, mapping: Mapping, ledger: list[pd.Data
     for c in declared:
         lost = frame[c.name].notna() & parsed[c.name].isna()
         if lost.any():
-            ledger.append(_rows(name, frame[lost], c.name, f"not a {c.kind}", frame.loc[lost, c.name], parsed[c.name][lost], f"It cannot be read as a {c.kind}, so it is left out."))
+            ledger.append(
+                _rows(
+                    name,
+                    frame[lost],
+                    c.name,
+                    f"not a {c.kind}",
+                    frame.loc[lost, c.name],
+                    parsed[c.name][lost],
+                    f"It cannot be read as a {c.kind}, so it is left out.",
+                )
+            )
     return frame.assign(**parsed)
 
 
@@ -282,10 +342,24 @@ def _one_spelling(frame: pd.DataFrame, name: str, tables: Frames, ledger: list[p
         for value in known:
             best.setdefault(_bare(value), value)
         given = pd.Series(frame[column].dropna().unique(), dtype="str")
-        swap = {v: best[_bare(v)] for v in given[~given.isin(known) if other in tables else slice(None)] if best.get(_bare(v), v) != v}
+        swap = {
+            v: best[_bare(v)]
+            for v in given[~given.isin(known) if other in tables else slice(None)]
+            if best.get(_bare(v), v) != v
+        }
         if swap:
             renamed = frame[column].map(swap).fillna(frame[column])
-            ledger.append(_diff(name, frame, column, "spelling", frame[column], renamed, "It differs from a known name in case, spaces or signs only."))
+            ledger.append(
+                _diff(
+                    name,
+                    frame,
+                    column,
+                    "spelling",
+                    frame[column],
+                    renamed,
+                    "It differs from a known name in case, spaces or signs only.",
+                )
+            )
             frame[column] = renamed
     return frame
 
@@ -309,16 +383,22 @@ def _unknown_stages(tables: Frames, ledger: list[pd.DataFrame]) -> None:
                 f"salesforecast.toml."
             )
         if odd.any():
-            ledger.append(_apart(name, frame[odd], "unknown stage", "No stage table says whether it is open, won or lost."))
+            ledger.append(
+                _apart(name, frame[odd], "unknown stage", "No stage table says whether it is open, won or lost.")
+            )
             tables[name] = frame[~odd].reset_index(drop=True)
 
 
-def _diff(name: str, frame: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str) -> pd.DataFrame:
+def _diff(
+    name: str, frame: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str
+) -> pd.DataFrame:
     rows = was.notna() & (was.astype("str") != became.astype("str"))
     return _rows(name, frame[rows], column, rule, was[rows], became[rows], why)
 
 
-def _rows(name: str, rows: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str) -> pd.DataFrame:
+def _rows(
+    name: str, rows: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str
+) -> pd.DataFrame:
     return pd.DataFrame({
         "table": name, "row": _keys(name, rows), "column": column, "rule": rule,
         "was": _text(was), "became": _text(became), "why": why,
@@ -326,7 +406,9 @@ def _rows(name: str, rows: pd.DataFrame, column: str, rule: str, was: pd.Series,
 
 
 def _apart(name: str, rows: pd.DataFrame, rule: str, why: str) -> pd.DataFrame:
-    whole = rows.apply(lambda r: json.dumps({k: str(v) for k, v in r.items() if pd.notna(v)}, ensure_ascii=False), axis=1)
+    whole = rows.apply(
+        lambda r: json.dumps({k: str(v) for k, v in r.items() if pd.notna(v)}, ensure_ascii=False), axis=1
+    )
     return pd.DataFrame({
         "table": name, "row": _keys(name, rows), "column": "", "rule": rule, "was": whole, "became": "set apart", "why": why,
     }, columns=ISSUES, index=rows.index).astype("str")  # fmt: skip

@@ -59,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, help="folder of the report (reports/PERIOD)")
     report.add_argument("--jobs", type=int, default=2, help="notebooks at a time (%(default)s)")
     report.add_argument(
-        "-p", dest="parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the notebooks; may be repeated"
+        "-p",
+        dest="parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the notebooks; may be repeated",
     )
 
     check = command("check", _check, "say what is in the data, what was cleaned, and which analyses are possible")
@@ -133,9 +138,9 @@ def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> 
 
 
 def _check(args: argparse.Namespace) -> int:
-    from salesforecast.cleaning import clean
+    from salesforecast.cleaning import clean, summary
     from salesforecast.crm import load
-    from salesforecast.formats import plural
+    from salesforecast.formats import for_spreadsheet, plural
     from salesforecast.tables import TABLES
 
     export = load(args.data, args.config)
@@ -151,19 +156,20 @@ def _check(args: argparse.Namespace) -> int:
     deals = crm.opportunities["outcome"].value_counts()
     print("\nOpportunities: " + ", ".join(f"{deals.get(o, 0):,} {o}" for o in ("won", "lost", "open")) + ".")
     print("\nCleaned or noticed" if len(issues) else "\nNothing had to be cleaned.")
-    kinds = issues.groupby(["table", "column", "rule", "why"], sort=False).size()
-    for (table, column, rule, why), n in kinds.items():  # type: ignore[misc]
-        print(f"  {n:,} × {table}{'.' + column if column else ''}: {rule}. {why}")
+    for kind in summary(issues).itertuples():
+        where = f"{kind.table}.{kind.column}" if kind.column else kind.table
+        print(f"  {kind.n:,} × {where} ({kind.done}): {kind.rule}. {kind.why}")
     if args.issues:
         args.issues.parent.mkdir(parents=True, exist_ok=True)
-        from salesforecast.report import as_text
-
-        as_text(issues).to_csv(args.issues, index=False, lineterminator="\n")
+        for_spreadsheet(issues).to_csv(args.issues, index=False, lineterminator="\n")
         print(f"  Every change: {args.issues}")
     print("\nAnalyses")
     for table in TABLES.values():
         if table.opens:
-            print(f"  {'yes' if table.name in crm else 'no '}  {table.opens}" + ("" if table.name in crm else f": add {table.export}"))
+            print(
+                f"  {'yes' if table.name in crm else 'no '}  {table.opens}"
+                + ("" if table.name in crm else f": add {table.export}")
+            )
     return 0
 
 
@@ -203,7 +209,9 @@ def _init(args: argparse.Namespace) -> int:
     for path in report.notebooks().values():
         shutil.copy(path, args.folder / "notebooks" / path.name)
     shutil.copy(Path(__file__).parent / "crm" / "template" / CONFIG, args.folder / "data" / CONFIG)
-    print(f"Project: {_shown(args.folder)}. Put the export into data/, look into data/{CONFIG}, then: salesforecast check data")
+    print(
+        f"Project: {_shown(args.folder)}. Put the export into data/, look into data/{CONFIG}, then: salesforecast check data"
+    )
     return 0
 
 

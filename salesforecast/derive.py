@@ -16,7 +16,9 @@ def declared_stages(tables: Frames, mapping: Mapping) -> None:
     """Add the stage table as the config declares it or as it was exported, where there is one."""
     if mapping.stages:
         rows = [(s.stage, float(rank), s.outcome) for rank, s in enumerate(mapping.stages, start=1)]
-        tables["stages"] = pd.DataFrame(rows, columns=["stage", "rank", "outcome"]).astype({"stage": "str", "outcome": "str"})
+        tables["stages"] = pd.DataFrame(rows, columns=["stage", "rank", "outcome"]).astype(
+            {"stage": "str", "outcome": "str"}
+        )
         return
     if "stages" in tables:
         frame = _with_outcome(tables["stages"])
@@ -91,9 +93,15 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
         # The CRM has one date: the wish while the deal is open, the fact once it is closed.
         is_open = outcome == "open"
         deals = deals.assign(
-            expected_close_date=deals["expected_close_date"].where(is_open), closed_date=deals["closed_date"].mask(is_open)
+            expected_close_date=deals["expected_close_date"].where(is_open),
+            closed_date=deals["closed_date"].mask(is_open),
         )
-    if "products" in tables and "list_price" in tables["products"] and "list_amount" not in deals and "product_id" in deals:
+    if (
+        "products" in tables
+        and "list_price" in tables["products"]
+        and "list_amount" not in deals
+        and "product_id" in deals
+    ):
         prices = tables["products"].drop_duplicates("product_id").set_index("product_id")["list_price"]
         deals = deals.assign(list_amount=deals["product_id"].map(prices))
     if mapping.list_price_as_amount and "amount" not in deals:
@@ -149,7 +157,9 @@ def _with_outcome(frame: pd.DataFrame) -> pd.DataFrame:
     """The outcome from the CRM's own columns `closed` and `won`, where there is no outcome column."""
     if "outcome" in frame or not {"_closed", "_won"} <= set(frame.columns):
         return frame
-    closed, won = (frame[c].astype("str").str.strip().str.casefold().isin(["true", "1", "yes"]) for c in ("_closed", "_won"))
+    closed, won = (
+        frame[c].astype("str").str.strip().str.casefold().isin(["true", "1", "yes"]) for c in ("_closed", "_won")
+    )
     outcome = pd.Series("open", index=frame.index).mask(closed, "lost").mask(won, "won")
     return frame.assign(outcome=outcome.astype("str"))
 

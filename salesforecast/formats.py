@@ -18,6 +18,7 @@ MINUS = "−"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Format = str | Callable[[Any], str]
+_currency = "$"
 
 
 def missing(x: Any) -> bool:
@@ -41,8 +42,19 @@ def _with_currency(amount: str, currency: str) -> str:
     return currency + ("\u00a0" if currency[-1:].isalnum() else "") + amount
 
 
-def money(x: Any, currency: str = "$", *, short: bool = False) -> str:
-    """An amount in three figures, or in whole units below 10,000.
+def use_currency(sign: str) -> None:
+    """Set the sign or code that `money` puts before amounts where none is given: the one of the data at hand."""
+    global _currency
+    _currency = sign
+
+
+def currency_in_use() -> str:
+    """The sign or code that `money` puts before amounts where none is given."""
+    return _currency
+
+
+def money(x: Any, currency: str = "", *, short: bool = False) -> str:
+    """An amount in three figures, or in whole units below 10,000; in the currency of the data where none is given.
 
     Examples
     --------
@@ -64,7 +76,7 @@ def money(x: Any, currency: str = "$", *, short: bool = False) -> str:
                 amount = (_three(size / unit) if size < 999.5 * unit else f"{size / unit:,.0f}") + word
                 break
     sign = MINUS if x < 0 and re.search("[1-9]", amount) else ""
-    return sign + _with_currency(amount, currency)
+    return sign + _with_currency(amount, currency or _currency)
 
 
 def percent(x: Any, digits: int = 0) -> str:
@@ -92,6 +104,17 @@ def points(x: Any) -> str:
     return whole if whole == "no change" else whole + (" point" if whole[1:] == "1" else " points")
 
 
+def points_bare(x: Any) -> str:
+    """The difference of two shares as a bare figure, for a column whose header says "points".
+
+    Examples
+    --------
+    >>> points_bare(0.034), points_bare(-0.02), points_bare(None)
+    ('+3.4', '−2.0', '–')
+    """
+    return MISSING if missing(x) else _figure(100 * float(x), "+.1f")
+
+
 def count(x: Any) -> str:
     """A whole number.
 
@@ -112,6 +135,25 @@ def days(x: Any) -> str:
     ('47 days', '1 day', '1,204 days', '–')
     """
     return MISSING if missing(x) else plural(round(x), "day")
+
+
+def duration(x: Any) -> str:
+    """A time given in days, in the unit that suits it.
+
+    Examples
+    --------
+    >>> duration(47.2), duration(3.87), duration(0.295), duration(0.00213), duration(None)
+    ('47 days', '3.9 days', '7.1 hours', '3.1 minutes', '–')
+    """
+    if missing(x):
+        return MISSING
+    size = abs(float(x))
+    for unit, scale in (("day", 1), ("hour", 24), ("minute", 1440), ("second", 86400)):
+        if size * scale >= 1 or unit == "second":
+            value = float(x) * scale
+            rounded = f"{value:.1f}".removesuffix(".0") if abs(value) < 9.95 else f"{value:,.0f}"
+            return f"{rounded.replace('-', MINUS)} {unit}{'' if rounded == '1' else 's'}"
+    raise AssertionError
 
 
 def times(x: Any) -> str:
@@ -166,10 +208,8 @@ def plural(n: Any, one: str, many: str = "") -> str:
     ('1 deal', '1,234 deals', '2 opportunities', '0 losses', '2 men')
     """
     if not many:
-        if re.search("[^aeiou]y$", one):
-            many = one[:-1] + "ies"
-        else:
-            many = one + ("es" if re.search("(s|x|ch|sh)$", one) else "s")
+        ies, es = re.search("[^aeiou]y$", one), re.search("(s|x|ch|sh)$", one)
+        many = one[:-1] + "ies" if ies else one + "es" if es else one + "s"
     return f"{count(n)} {one if n == 1 else many}"
 
 
@@ -224,8 +264,8 @@ def money_in(fmt: Format) -> str | None:
     if isinstance(fmt, str):
         return None if re.search(r"[\d%.,]", fmt) or fmt in {"", "f", "g", "e", "n", "d"} else fmt
     if isinstance(fmt, partial) and fmt.func is money:
-        return str(fmt.keywords.get("currency", fmt.args[1] if len(fmt.args) > 1 else "$"))
-    return "$" if fmt is money else None
+        return str(fmt.keywords.get("currency") or _currency)
+    return _currency if fmt is money else None
 
 
 def speaker(fmt: Format) -> Callable[[Any], str]:
@@ -242,6 +282,18 @@ def speaker(fmt: Format) -> Callable[[Any], str]:
     if isinstance(fmt, str):
         return lambda x: MISSING if missing(x) else _figure(float(x), fmt)
     return fmt
+
+
+def for_spreadsheet(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with text that a spreadsheet would run as a formula kept as text, by an apostrophe before it.
+
+    Examples
+    --------
+    >>> for_spreadsheet(pd.DataFrame({"name": ["=1+1", "Ann"], "n": [-1, 2]}))["name"].tolist()
+    ["'=1+1", 'Ann']
+    """
+    texts = [c for c in frame if pd.api.types.is_string_dtype(frame[c].dtype)]
+    return frame.assign(**{c: frame[c].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for c in texts})
 
 
 # ---- the columns of tables and the words beside marks -----------------------------------------------------------
@@ -270,6 +322,38 @@ def verdict(x: Any) -> str:
 
 
 COLUMNS: dict[str, Column] = {
+    "against": Column("Against"),
+    "driver": Column("Driver"),
+    "part": Column("Part", "a day", money),
+    "from": Column("From", "", figure(2)),
+    "to": Column("To", "", figure(2)),
+    "since": Column("Since"),
+    "until": Column("Until"),
+    "horizon": Column("Horizon", "days", count),
+    "open_deals": Column("Open", "deals", count),
+    "undated": Column("Without date", "deals", count),
+    "average_size": Column("Average size", "", money),
+    "time_to_close": Column("Time to close", "days", figure(1)),
+    "definition": Column("Win rate as"),
+    "error": Column("Off by", "points", points_bare),
+    "still_there": Column("Still there", "stays", count),
+    "late_days": Column("9 of 10 over by", "", duration),
+    "age": Column("Age", "days", count),
+    "ages": Column("Age"),
+    "limit": Column("Limit", "days", count),
+    "chance": Column("Chance", "%", share),
+    "loss_rate": Column("Loss rate", "%", share),
+    "expected_close_date": Column("Expected"),
+    "opportunity_id": Column("Deal"),
+    "lost_reason": Column("Reason"),
+    "family": Column("Product family"),
+    "account": Column("Account"),
+    "name": Column("Name"),
+    "rule": Column("What was found"),
+    "table": Column("Table"),
+    "column": Column("Column"),
+    "done": Column("Done"),
+    "why": Column("Why"),
     "n": Column("n", "", count),
     "rep": Column("Rep"),
     "team": Column("Team"),
@@ -297,7 +381,7 @@ COLUMNS: dict[str, Column] = {
     "probability": Column("Chance", "%", share),
     "attainment": Column("Quota reached", "%", share),
     "growth": Column("Growth", "%", share),
-    "median_days": Column("Median", "days", count),
+    "median_days": Column("Median", "", duration),
     "mean_days": Column("Mean", "days", count),
     "days": Column("Time", "days", count),
     "age_days": Column("Age", "days", count),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from salesforecast.errors import SettingError
 
-MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 ONE_DAY = pd.Timedelta(days=1)
 
 _FORMS = {
@@ -112,9 +112,7 @@ def period(label: str, fiscal_year_start: int = 1) -> Period:
         raise SettingError(f"fiscal_year_start is {fiscal_year_start}; it is a month, 1 to 12.")
     text = str(label).strip().upper()
     kind = _kind(text)
-    return _named(
-        pd.Period(text.replace("-Q", "Q"), freq=_freq(kind, fiscal_year_start)), kind, fiscal_year_start
-    )
+    return _named(pd.Period(text.replace("-Q", "Q"), freq=_freq(kind, fiscal_year_start)), kind, fiscal_year_start)
 
 
 def latest(kind: str, as_of: pd.Timestamp, fiscal_year_start: int = 1) -> Period:

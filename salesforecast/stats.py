@@ -89,7 +89,9 @@ def life_table(
         return flat.reshape(n_groups, ages).astype("float64")
 
     every = np.ones(len(entry), dtype=bool)
-    return LifeTable(count(entry, every), count(exit, every), count(exit, outcome == "won"), count(exit, outcome == "lost"))
+    return LifeTable(
+        count(entry, every), count(exit, every), count(exit, outcome == "won"), count(exit, outcome == "lost")
+    )
 
 
 def weights(n_groups: int, replicates: int = REPLICATES, seed: int = 0) -> np.ndarray:

@@ -25,8 +25,10 @@ from salesforecast.formats import (
     change,
     column,
     count,
+    currency_in_use,
     day,
     days,
+    duration,
     figure,
     missing,
     money,
@@ -35,6 +37,7 @@ from salesforecast.formats import (
     points,
     share,
     times,
+    use_currency,
     verdict,
 )
 from salesforecast.shapes import (
@@ -75,6 +78,7 @@ __all__ = [
     "day",
     "days",
     "dots",
+    "duration",
     "enable",
     "fan",
     "figure",
@@ -93,6 +97,7 @@ __all__ = [
     "steps",
     "table",
     "times",
+    "use_currency",
 ]
 
 MIME = "application/vnd.vegalite.v5+json"
@@ -178,7 +183,8 @@ def _title(given: dict[str, Any]) -> str:
 
 
 PROSE = {"$schema", "description", "name", "subtitle", "title", "usermeta"}
-GENERATED = re.compile(r"\b(param|view|concat|layer|facet|repeat)_\d+\b")
+# by a counter in older versions of Altair, by the chart's content in newer ones
+GENERATED = re.compile(r"\b(param|view|concat|layer|facet|repeat)_(?:[0-9a-f]{16}(?:_\d+)?|\d+)(?![0-9A-Za-z])")
 
 
 def _canonical(given: dict[str, Any]) -> dict[str, Any]:
@@ -294,7 +300,7 @@ class _Cells(NamedTuple):
     texts: list[str]
 
 
-def table(frame: pd.DataFrame, *, currency: str = "$", bold: str | None = None, total: str | None = None) -> str:
+def table(frame: pd.DataFrame, *, currency: str = "", bold: str | None = None, total: str | None = None) -> str:
     """A frame as a plain HTML table in the look of the reports.
 
     Parameters
@@ -303,7 +309,7 @@ def table(frame: pd.DataFrame, *, currency: str = "$", bold: str | None = None, 
         The first column names the rows. Columns lower and upper become one column behind their estimate, the figure
         column before them; so do lower_80 and upper_80, and win_rate_lower and win_rate_upper.
     currency : str
-        The sign of all money.
+        The sign of all money; that of the data where none is given.
     bold : str
         The column that the finding is about.
     total : str
@@ -321,6 +327,7 @@ def table(frame: pd.DataFrame, *, currency: str = "$", bold: str | None = None, 
     </table>
     """
     values = {str(c): frame[c] for c in frame.columns}
+    currency = currency or currency_in_use()
     shown = _shown(list(values))
     cells = [_cells(values, name, currency) if i else _names(name, values[name]) for i, name in enumerate(shown)]
     heads = "".join(f'<th scope="col"{_class(c.css)}>{c.head}</th>' for c in cells)

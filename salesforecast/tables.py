@@ -61,13 +61,13 @@ class Table:
 
 
 OUTCOMES = ("open", "won", "lost")
-must = {"required": True}
+MUST = True
 
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         Table("opportunities", ("opportunity_id",), "One deal, open or closed.", (
-            Column("opportunity_id", "id", "the CRM's id", **must),
+            Column("opportunity_id", "id", "the CRM's id", MUST),
             Column("name", "label", "what the seller calls it"),
             Column("account_id", "id", "the customer"),
             Column("rep_id", "id", "who owns it now"),
@@ -76,8 +76,8 @@ TABLES: dict[str, Table] = {
             Column("partner_id", "id", "the agent, distributor or partner who brought it"),
             Column("segment", "label", "the customer segment"),
             Column("is_new_customer", "flag", "true when the account had never bought before"),
-            Column("stage", "label", "where it stands now", **must),
-            Column("outcome", "label", "open, won or lost, by the stage table", required=True, values=OUTCOMES),
+            Column("stage", "label", "where it stands now", MUST),
+            Column("outcome", "label", "open, won or lost, by the stage table", MUST, OUTCOMES),
             Column("amount", "money", "the deal's value: expected while open, agreed when won"),
             Column("list_amount", "money", "the same at list price"),
             Column("probability", "fraction", "the CRM's own chance of winning"),
@@ -89,22 +89,23 @@ TABLES: dict[str, Table] = {
             Column("competitor", "label", "who else was in it"),
         ), "the opportunities (deals) of the CRM", "funnel metrics, sales velocity, win curve, stalled deals, lost value"),
         Table("stages", ("stage",), "One stage of the sales process.", (
-            Column("stage", "label", "the stage's name, as in opportunities", **must),
-            Column("rank", "count", "its place in the funnel, 1 first", **must),
-            Column("outcome", "label", "what a deal in it is: open, won or lost", required=True, values=OUTCOMES),
+            Column("stage", "label", "the stage's name, as in opportunities", MUST),
+            Column("rank", "count", "its place in the funnel, 1 first", MUST),
+            Column("outcome", "label", "what a deal in it is: open, won or lost", MUST, OUTCOMES),
         ), "the stage table, or [[stages]] in salesforecast.toml"),
         Table("stage_history", ("opportunity_id", "entered_at", "sequence"), "One change of a deal, with its values after the change.", (
-            Column("opportunity_id", "id", "the deal", **must),
-            Column("entered_at", "moment", "when it came to be so", **must),
-            Column("sequence", "count", "the order of changes of the same moment", **must),
-            Column("stage", "label", "the stage from then on", **must),
+            Column("opportunity_id", "id", "the deal", MUST),
+            Column("entered_at", "moment", "when it came to be so", MUST),
+            Column("sequence", "count", "the order of changes of the same moment", MUST),
+            Column("stage", "label", "the stage from then on", MUST),
             Column("amount", "money", "the amount from then on"),
             Column("expected_close_date", "date", "the expected close date from then on", plan=True),
             Column("rep_id", "id", "who owned it from then on, or who made the change"),
-        ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)", "stage conversion, time in stage, lost value by stage"),
+        ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)",
+            "stage conversion, time in stage, lost value by stage"),
         Table("reps", ("rep_id",), "One seller, present or past.", (
-            Column("rep_id", "id", "the seller's id, as in opportunities", **must),
-            Column("rep", "label", "the seller's name", **must),
+            Column("rep_id", "id", "the seller's id, as in opportunities", MUST),
+            Column("rep", "label", "the seller's name", MUST),
             Column("team", "label", "the team"),
             Column("manager", "label", "who leads the team"),
             Column("region", "label", "the region"),
@@ -113,23 +114,23 @@ TABLES: dict[str, Table] = {
             Column("end_date", "date", "last day of work; empty while here"),
         ), "the users or the sales team"),
         Table("accounts", ("account_id",), "One customer or prospect.", (
-            Column("account_id", "id", "the account's id, as in opportunities", **must),
-            Column("account", "label", "its name", **must),
+            Column("account_id", "id", "the account's id, as in opportunities", MUST),
+            Column("account", "label", "its name", MUST),
             Column("industry", "label", "its industry"),
             Column("size", "label", "its size class"),
             Column("region", "label", "its region or country"),
             Column("parent_id", "id", "the account it belongs to"),
         ), "the accounts (companies)"),
         Table("products", ("product_id",), "One product.", (
-            Column("product_id", "id", "the product's id, as in opportunities", **must),
-            Column("product", "label", "its name", **must),
+            Column("product_id", "id", "the product's id, as in opportunities", MUST),
+            Column("product", "label", "its name", MUST),
             Column("family", "label", "its family or series"),
             Column("list_price", "money", "its list price"),
             Column("unit_cost", "money", "what one costs to make or buy"),
         ), "the products with their list prices"),
         Table("leads", ("lead_id",), "One person or company that might buy.", (
-            Column("lead_id", "id", "the lead's id", **must),
-            Column("created_at", "moment", "when it came in", **must),
+            Column("lead_id", "id", "the lead's id", MUST),
+            Column("created_at", "moment", "when it came in", MUST),
             Column("channel", "label", "where it came from"),
             Column("campaign", "label", "the campaign that brought it"),
             Column("rep_id", "id", "who got it"),
@@ -137,30 +138,30 @@ TABLES: dict[str, Table] = {
             Column("opportunity_id", "id", "the deal it became; empty while it has not"),
         ), "the leads"),
         Table("touches", ("touch_id",), "One contact of marketing with a lead or an account.", (
-            Column("touch_id", "id", "the touch's id", **must),
-            Column("at", "moment", "when", **must),
-            Column("channel", "label", "through which channel", **must),
+            Column("touch_id", "id", "the touch's id", MUST),
+            Column("at", "moment", "when", MUST),
+            Column("channel", "label", "through which channel", MUST),
             Column("content", "label", "with what"),
             Column("lead_id", "id", "the lead it reached"),
             Column("account_id", "id", "or the account"),
             Column("opportunity_id", "id", "or the deal"),
         ), "the marketing touches (campaign members)"),
         Table("activities", ("activity_id",), "One thing a seller did or planned.", (
-            Column("activity_id", "id", "the activity's id", **must),
+            Column("activity_id", "id", "the activity's id", MUST),
             Column("at", "moment", "when it was done; empty while only planned"),
             Column("planned_at", "moment", "for when it was planned; empty when it was not", plan=True),
-            Column("rep_id", "id", "who", **must),
+            Column("rep_id", "id", "who", MUST),
             Column("account_id", "id", "with which account"),
             Column("opportunity_id", "id", "for which deal"),
-            Column("type", "label", "visit, call, cold_call, email, personalised_email, demo, meeting, event, admin", **must),
+            Column("type", "label", "visit, call, cold_call, email, personalised_email, demo, meeting, event, admin", MUST),
             Column("purpose", "label", "what for"),
             Column("minutes", "count", "how long"),
             Column("cost", "money", "what it cost beside the time"),
             Column("outcome", "label", "what came of it"),
         ), "the activities (tasks and events)"),
         Table("orders", ("order_line_id",), "One line of an order.", (
-            Column("order_line_id", "id", "the line's id", **must),
-            Column("order_date", "date", "the day of the order", **must),
+            Column("order_line_id", "id", "the line's id", MUST),
+            Column("order_date", "date", "the day of the order", MUST),
             Column("account_id", "id", "who ordered"),
             Column("opportunity_id", "id", "from which deal"),
             Column("rep_id", "id", "who sold it"),
@@ -168,28 +169,28 @@ TABLES: dict[str, Table] = {
             Column("channel", "label", "by which channel"),
             Column("quantity", "count", "how many"),
             Column("list_price", "money", "list price of one"),
-            Column("net_amount", "money", "what the line came to after discount", **must),
+            Column("net_amount", "money", "what the line came to after discount", MUST),
             Column("unit_cost", "money", "cost of one"),
         ), "the order lines"),
         Table("targets", ("period", "rep_id", "team", "region", "channel", "product_id"), "One target; the filled names say whose.", (
-            Column("period", "label", "2025Q2, 2025-06 or 2025", **must),
+            Column("period", "label", "2025Q2, 2025-06 or 2025", MUST),
             Column("rep_id", "id", "for this seller"),
             Column("team", "label", "for this team"),
             Column("region", "label", "for this region"),
             Column("channel", "label", "for this channel"),
             Column("product_id", "id", "for this product"),
-            Column("target", "money", "bookings to reach", **must),
+            Column("target", "money", "bookings to reach", MUST),
         ), "the targets"),
         Table("spend", ("channel", "period"), "What a channel cost in a period.", (
-            Column("channel", "label", "the channel", **must),
-            Column("period", "label", "the month: 2025-06", **must),
-            Column("spend", "money", "what was spent", **must),
+            Column("channel", "label", "the channel", MUST),
+            Column("period", "label", "the month: 2025-06", MUST),
+            Column("spend", "money", "what was spent", MUST),
         ), "the marketing spend by channel and month"),
         Table("costs", ("period", "rep_id", "kind"), "What a seller, or the sales force, cost in a period.", (
-            Column("period", "label", "the month: 2025-06", **must),
+            Column("period", "label", "the month: 2025-06", MUST),
             Column("rep_id", "id", "the seller; empty for the sales force as a whole"),
-            Column("kind", "label", "salary, commission, travel, training, entertainment", **must),
-            Column("cost", "money", "what it cost", **must),
+            Column("kind", "label", "salary, commission, travel, training, entertainment", MUST),
+            Column("cost", "money", "what it cost", MUST),
         ), "the costs of the sales force"),
     )
 }  # fmt: skip
@@ -302,12 +303,13 @@ class Crm:
             then = [c for c in ("stage", "amount", "expected_close_date", "rep_id") if c in last]
             known = deals["opportunity_id"].isin(last.index)
             for column in then:
-                now = deals[column] if column in deals else None
                 past = deals["opportunity_id"].map(last[column])
-                deals = deals.assign(**{column: past if now is None else past.where(known, now)})
+                deals = deals.assign(**{column: past.where(known, deals[column]) if column in deals else past})
         if "stage" not in then:
             deals = deals.assign(stage=deals["stage"].mask(undone, NOT_RECORDED))
-        of_today = [c for c in deals if c not in then and c not in ("opportunity_id", "outcome", "created_date", "closed_date")]
+        of_today = [
+            c for c in deals if c not in then and c not in ("opportunity_id", "outcome", "created_date", "closed_date")
+        ]
         return replace(self, tables={**tables, "opportunities": deals}, as_of=day, of_today=tuple(of_today))
 
 
@@ -339,7 +341,9 @@ def breaches(frame: pd.DataFrame, name: str) -> list[str]:
     for column in table.columns:
         if column.name not in frame:
             if column.required:
-                found.append(f"{column.name}: the column is missing; map it in salesforecast.toml under [{name}.columns]")
+                found.append(
+                    f"{column.name}: the column is missing; map it in salesforecast.toml under [{name}.columns]"
+                )
             continue
         values = frame[column.name]
         given = values.dropna()
@@ -352,7 +356,9 @@ def breaches(frame: pd.DataFrame, name: str) -> list[str]:
             found.append(f"{column.name}: {wrong}")
             continue
         if column.values and len(odd := given[~given.isin(column.values)]):
-            found.append(f"{column.name}: {len(odd):,} values are none of {', '.join(column.values)}, e.g. {examples(odd)}")
+            found.append(
+                f"{column.name}: {len(odd):,} values are none of {', '.join(column.values)}, e.g. {examples(odd)}"
+            )
         if column.kind == "fraction" and len(odd := given[(given < 0) | (given > 1)]):
             found.append(
                 f"{column.name}: {len(odd):,} values lie outside 0 to 1, e.g. {examples(odd)}; if the export is in "

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from hypothesis import settings
 
 import salesforecast as sf

@@ -10,7 +10,9 @@ from salesforecast.crm import load
 from salesforecast.errors import DataError
 from salesforecast.tables import TABLES, breaches
 
-HEAD = "opportunity_id,rep_id,product_id,stage,outcome,amount,created_date,closed_date,expected_close_date,lost_reason\n"
+HEAD = (
+    "opportunity_id,rep_id,product_id,stage,outcome,amount,created_date,closed_date,expected_close_date,lost_reason\n"
+)
 GOOD = "a,r1,Atlas Pro,Open,open,5,2025-05-02,,2025-07-01,\nb,r1,Atlas Pro,Won,won,7,2025-01-03,2025-06-03,,\n"
 
 
@@ -52,7 +54,9 @@ def test_a_clean_export_gives_no_issues(write):
 def test_each_mistake_is_one_row_of_the_issues_with_what_was_and_what_became(write, row, name, column, was, became):
     crm, issues = cleaned(write, row + "\n")
     found = rule(issues, name)
-    assert found[["table", "row", "column", "was", "became"]].to_numpy().tolist() == [["opportunities", "c", column, was, became]]
+    assert found[["table", "row", "column", "was", "became"]].to_numpy().tolist() == [
+        ["opportunities", "c", column, was, became]
+    ]
     assert found["why"].iloc[0]
     assert len(crm.opportunities) == 3
 
@@ -71,7 +75,9 @@ def test_a_row_without_an_id_is_set_apart_under_its_line(write):
 
 
 def test_a_product_spelt_another_way_becomes_the_one_of_the_product_list(write):
-    crm, issues = cleaned(write, "c,r1,AtlasPro,Open,open,9,2025-05-02,,,\n", products="product_id,product\nAtlas Pro,Atlas Pro\n")
+    crm, issues = cleaned(
+        write, "c,r1,AtlasPro,Open,open,9,2025-05-02,,,\n", products="product_id,product\nAtlas Pro,Atlas Pro\n"
+    )
     assert set(crm.opportunities["product_id"]) == {"Atlas Pro"}
     assert rule(issues, "spelling")[["row", "was", "became"]].to_numpy().tolist() == [["c", "AtlasPro", "Atlas Pro"]]
 
@@ -86,7 +92,14 @@ def test_a_deal_in_an_unknown_stage_is_set_apart_not_guessed(write):
 
 def test_many_deals_in_unknown_stages_stop_the_run_with_the_stages(write):
     with pytest.raises(DataError, match=r"2 of 3 rows of 'opportunities' are in stages .* 'Hm' \(2\).*\[\[stage\]\]"):
-        clean(load(write(opportunities="opportunity_id,stage\na,Hm\nb,Hm\nc,Open\n", stages="stage,rank,outcome\nOpen,1,open\n")))
+        clean(
+            load(
+                write(
+                    opportunities="opportunity_id,stage\na,Hm\nb,Hm\nc,Open\n",
+                    stages="stage,rank,outcome\nOpen,1,open\n",
+                )
+            )
+        )
 
 
 def test_without_outcomes_or_stages_the_error_shows_how_to_declare_them(write):
@@ -103,7 +116,9 @@ def test_salesforce_has_one_close_date_and_here_it_is_two(write):
     deals = crm.opportunities.set_index("opportunity_id")
     assert deals["outcome"].to_dict() == {"6a": "open", "6b": "won", "6c": "lost"}
     assert deals["expected_close_date"].notna().to_dict() == {"6a": True, "6b": False, "6c": False}
-    assert deals["closed_date"].dt.strftime("%m-%d").to_dict() == {"6a": None, "6b": "02-03", "6c": "02-04"} or pd.isna(deals["closed_date"]["6a"])
+    assert deals["closed_date"].dt.strftime("%m-%d").to_dict() == {"6a": None, "6b": "02-03", "6c": "02-04"} or pd.isna(
+        deals["closed_date"]["6a"]
+    )
     assert issues.empty and list(deals.columns) == [c for c in TABLES["opportunities"].names if c in deals]
 
 
@@ -118,7 +133,9 @@ def test_stage_outcome_and_dates_come_from_the_history_where_the_deals_lack_them
     assert deals["stage"].to_dict() == {"a": "Won", "b": "Qualify", "c": "Lost"}
     assert deals["outcome"].to_dict() == {"a": "won", "b": "open", "c": "lost"}
     assert deals["created_date"].dt.strftime("%m-%d").tolist() == ["01-01", "01-02", "01-02"]
-    assert deals["closed_date"].dt.strftime("%m-%d").fillna("").tolist() == ["01-05", "", "01-09"], "the day it came into the outcome it has now"
+    assert deals["closed_date"].dt.strftime("%m-%d").fillna("").tolist() == ["01-05", "", "01-09"], (
+        "the day it came into the outcome it has now"
+    )
 
 
 def test_a_typing_error_far_ahead_is_not_the_end_of_the_data(write):
@@ -146,7 +163,9 @@ def test_rules_have_different_names_and_a_reason():
     assert all(r.why.endswith(".") and len(r.why) > 20 for r in RULES)
 
 
-CELL = st.sampled_from(["", " ", "-", "7", "-7", "0", "1,5", "2025-05-02", "2024-12-31", "31/02/2025", "x", "Open", "won", "None", "=1+1"])
+CELL = st.sampled_from(
+    ["", " ", "-", "7", "-7", "0", "1,5", "2025-05-02", "2024-12-31", "31/02/2025", "x", "Open", "won", "None", "=1+1"]
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -154,7 +173,9 @@ CELL = st.sampled_from(["", " ", "-", "7", "-7", "0", "1,5", "2025-05-02", "2024
 def test_whatever_is_in_the_cells_the_result_keeps_its_contract_and_no_row_is_lost(write, cells):
     stages = "stage,rank,outcome\nOpen,1,open\nWon,2,won\nLost,3,lost\n"
     base = "".join(f"g{i},r1,P,Open,open,5,2025-05-02,,,\n" for i in range(30))
-    rows = "".join(f'd{i},"{r}","{p}",Open,"{o}","{a}","{c}","{k}","{e}",\n' for i, (r, p, o, a, c, k, e) in enumerate(cells))
+    rows = "".join(
+        f'd{i},"{r}","{p}",Open,"{o}","{a}","{c}","{k}","{e}",\n' for i, (r, p, o, a, c, k, e) in enumerate(cells)
+    )
     export = load(write(opportunities=HEAD + GOOD + base + rows, stages=stages))
     try:
         crm, issues = clean(export)

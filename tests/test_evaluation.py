@@ -23,7 +23,12 @@ def raw_maven(evaluation):
 
 def test_maven_keeps_every_opportunity_in_its_stage(maven, raw_maven):
     crm, _ = maven
-    assert crm.opportunities["stage"].value_counts().to_dict() == {"Won": 4238, "Lost": 2473, "Engaging": 1589, "Prospecting": 500}
+    assert crm.opportunities["stage"].value_counts().to_dict() == {
+        "Won": 4238,
+        "Lost": 2473,
+        "Engaging": 1589,
+        "Prospecting": 500,
+    }
     assert crm.opportunities["stage"].value_counts().to_dict() == raw_maven["deal_stage"].value_counts().to_dict()
     assert crm.opportunities["outcome"].value_counts().to_dict() == {"won": 4238, "lost": 2473, "open": 2089}
     assert crm.as_of == raw_maven["close_date"].max()
@@ -51,7 +56,10 @@ def test_maven_shows_the_deals_without_a_date_and_the_reps_without_deals(maven):
 def test_maven_bookings_and_averages_of_the_quarter_are_those_of_the_raw_file(maven, raw_maven):
     crm, _ = maven
     frame = sf.funnel.metrics(crm.deals, period=period("2017Q4"), as_of=crm.as_of).set_index("period")
-    for label, (since, until) in {"2017Q4": ("2017-10-01", "2018-01-01"), "2017Q3": ("2017-07-01", "2017-10-01")}.items():
+    for label, (since, until) in {
+        "2017Q4": ("2017-10-01", "2018-01-01"),
+        "2017Q3": ("2017-07-01", "2017-10-01"),
+    }.items():
         closed = raw_maven[raw_maven["close_date"].between(since, pd.Timestamp(until) - pd.Timedelta(days=1))]
         won = closed[closed["deal_stage"] == "Won"]
         row = frame.loc[label]
@@ -103,8 +111,18 @@ def raw_bpi(evaluation):
 def test_bpi_reaches_each_stage_as_often_as_its_readme_says(bpi):
     crm, _ = bpi
     conversion = sf.funnel.stage_conversion(crm.stage_history, crm.stages).set_index("stage")
-    assert conversion["entered"].to_dict() == {"Submitted": 13087, "Preaccepted": 7367, "Accepted": 5113, "Offer sent": 5015, "Offer back": 3254}
-    assert crm.opportunities["stage"].value_counts()[["Approved", "Declined", "Cancelled"]].tolist() == [2246, 7635, 2807]
+    assert conversion["entered"].to_dict() == {
+        "Submitted": 13087,
+        "Preaccepted": 7367,
+        "Accepted": 5113,
+        "Offer sent": 5015,
+        "Offer back": 3254,
+    }
+    assert crm.opportunities["stage"].value_counts()[["Approved", "Declined", "Cancelled"]].tolist() == [
+        2246,
+        7635,
+        2807,
+    ]
     assert (crm.opportunities["outcome"] == "open").sum() == 399
 
 

@@ -42,12 +42,16 @@ def test_so_far_ends_with_the_last_known_day(label, start, days):
 
 @pytest.mark.parametrize("wrong", ["2025Q5", "2025-13", "25Q1", "last quarter", "", "2025-1"])
 def test_what_is_no_period_is_refused_with_the_right_forms(wrong):
-    with pytest.raises(SettingError, match="is no period. Write a quarter as 2025Q2, a month as 2025-06, a year as 2025"):
+    with pytest.raises(
+        SettingError, match="is no period. Write a quarter as 2025Q2, a month as 2025-06, a year as 2025"
+    ):
         period(wrong)
 
 
 def test_a_period_after_the_data_names_the_last_one_with_data():
-    with pytest.raises(SettingError, match=r"2026Q1 begins on 2026-01-01, after the data end \(2025-06-30\).*is 2025Q2"):
+    with pytest.raises(
+        SettingError, match=r"2026Q1 begins on 2026-01-01, after the data end \(2025-06-30\).*is 2025Q2"
+    ):
         period("2026Q1").so_far(pd.Timestamp("2025-06-30"))
 
 

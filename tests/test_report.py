@@ -28,7 +28,7 @@ SETUP = f"""
 import altair as alt
 import pandas as pd
 from types import SimpleNamespace
-from salesforecast import show as sf
+from salesforecast import cells as sf
 from salesforecast.errors import TooLittleData
 from salesforecast.tables import Crm, Settings
 

@@ -10,7 +10,9 @@ from salesforecast import stats
 def table(entry, exit, outcome, groups=None, ages=None):
     entry, exit = np.asarray(entry), np.asarray(exit)
     groups = np.arange(len(entry)) if groups is None else np.asarray(groups)
-    return stats.life_table(entry, exit, np.asarray(outcome), groups, int(groups.max()) + 1, ages or int(exit.max()) + 1)
+    return stats.life_table(
+        entry, exit, np.asarray(outcome), groups, int(groups.max()) + 1, ages or int(exit.max()) + 1
+    )
 
 
 def once(life):
@@ -21,12 +23,19 @@ def once(life):
 def test_the_wilson_interval_of_one_in_four_by_hand():
     row = stats.add_rate(pd.DataFrame({"won": [1], "n": [4]}), hits="won", n="n", name="rate").iloc[0]
     z, p, n = 1.959964, 0.25, 4
-    centre, half = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    centre, half = (
+        (p + z * z / (2 * n)) / (1 + z * z / n),
+        z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)),
+    )
     assert (row["lower"], row["upper"]) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
 def test_a_rate_over_nothing_is_missing_not_zero():
-    assert stats.add_rate(pd.DataFrame({"won": [0], "n": [0]}), hits="won", n="n", name="rate")[["rate", "lower", "upper"]].isna().all(axis=None)
+    assert (
+        stats.add_rate(pd.DataFrame({"won": [0], "n": [0]}), hits="won", n="n", name="rate")[["rate", "lower", "upper"]]
+        .isna()
+        .all(axis=None)
+    )
 
 
 def test_incidence_worked_by_hand():
@@ -44,7 +53,9 @@ def test_a_deal_that_comes_late_into_view_counts_only_from_then():
     assert won.tolist() == pytest.approx([0, 0.5, 0.75, 0.75])
 
 
-DEALS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from(["won", "lost", "open"])), min_size=1, max_size=60)
+DEALS = st.lists(
+    st.tuples(st.integers(0, 20), st.integers(0, 20), st.sampled_from(["won", "lost", "open"])), min_size=1, max_size=60
+)
 
 
 @given(DEALS)
@@ -59,7 +70,11 @@ def test_incidence_equals_a_slow_and_obvious_computation(rows):
         d_won = sum(x == age and o == "won" for x, o in zip(exit, outcome, strict=True))
         d_lost = sum(x == age and o == "lost" for x, o in zip(exit, outcome, strict=True))
         if risk:
-            f_won, f_lost, still = f_won + still * d_won / risk, f_lost + still * d_lost / risk, still * (1 - (d_won + d_lost) / risk)
+            f_won, f_lost, still = (
+                f_won + still * d_won / risk,
+                f_lost + still * d_lost / risk,
+                still * (1 - (d_won + d_lost) / risk),
+            )
         assert won[age] == pytest.approx(f_won) and lost[age] == pytest.approx(f_lost)
 
 
@@ -83,7 +98,15 @@ def test_the_order_of_the_deals_does_not_matter(rows, random):
     random.shuffle(mixed)
 
     def curve(pairs):
-        return once(table([min(r[:2]) for r, _ in pairs], [max(r[:2]) for r, _ in pairs], [r[2] for r, _ in pairs], [g for _, g in pairs], 21))
+        return once(
+            table(
+                [min(r[:2]) for r, _ in pairs],
+                [max(r[:2]) for r, _ in pairs],
+                [r[2] for r, _ in pairs],
+                [g for _, g in pairs],
+                21,
+            )
+        )
 
     np.testing.assert_allclose(curve(mixed), curve(list(zip(rows, groups, strict=True))))
 

@@ -231,8 +231,24 @@ def test_a_waterfall_arrives_at_its_last_total():
 def test_two_reps_of_the_same_name_keep_a_row_each():
     frame = rates().assign(rep="Ann")
     spec = style.spec(style.dots(frame, "win_rate", "rep", title="t", subtitle=""))
-    assert spec["height"] == 5 * 28
-    assert vl_convert.vegalite_to_svg(spec, vl_version="6.4").count(">Ann<") == 5
+    svg = vl_convert.vegalite_to_svg(spec, vl_version="6.4")
+    ys = [float(y) for y in re.findall(r"<text [^>]*?,(-?[\d.]+)\)[^>]*>Ann</text>", svg)]
+    assert len(ys) == 5
+    assert {round(b - a) for a, b in itertools.pairwise(ys)} == {28}
+
+
+def test_a_frame_without_rows_or_figures_still_draws():
+    words = {"title": "t", "subtitle": ""}
+    nothing = rates().head(0).assign(text="")
+    empty = [
+        style.dots(nothing, "win_rate", "rep", **words),
+        style.dots(rates().assign(win_rate=pd.NA), "win_rate", "rep", verdict="verdict", **words),
+        style.bars(nothing, "n", "rep", text="text", **words),
+        style.lines(by_quarter().head(0), "quarter", "win_rate", "channel", fmt=".0%", band=True, **words),
+        style.steps(parts().head(0), "part", "amount", fmt="$", **words),
+    ]
+    for chart in empty:
+        assert "NaN" not in vl_convert.vegalite_to_svg(style.spec(chart), vl_version="5.8")
 
 
 def test_a_chart_refuses_times_with_a_zone_and_unknown_columns():
@@ -283,6 +299,15 @@ def test_the_specification_does_not_know_how_many_charts_came_before():
         alt.Chart(rates()).mark_bar().encode(x="n:Q").add_params(alt.selection_interval()).to_dict()
     assert json.dumps(style.spec(picked())) == first
     assert all(json.dumps(style.spec(c)) == json.dumps(style.spec(charts()[n])) for n, c in charts().items())
+
+
+def test_names_that_altair_made_are_numbered_in_order():
+    given = json.dumps(picked().to_dict())
+    assert style.spec(picked())["params"][0] == {"name": "param_1", "select": {"type": "interval"}, "views": ["view_1"]}
+    older = re.sub(r"view_[0-9a-f]{16}_\d", "view_9", re.sub(r"param_[0-9a-f]{16}", "param_41", given))
+    older = re.sub(r"data-[0-9a-f]{32}", lambda found: f"data-{found[0][-8:]}", older)
+    assert older != given
+    assert style._canonical(json.loads(older)) == style._canonical(json.loads(given))
 
 
 def test_the_specification_holds_no_column_the_chart_does_not_show():

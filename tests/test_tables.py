@@ -70,7 +70,9 @@ def test_a_table_that_is_not_there_says_which_export_to_add():
 def test_the_readme_prints_the_codebook_as_declared():
     readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     printed = re.search(r"<!-- codebook -->\n(.*)<!-- /codebook -->", readme, re.S)
-    assert printed and printed.group(1).strip() == tables.codebook().strip(), "run: python -m salesforecast.tables README.md"
+    assert printed and printed.group(1).strip() == tables.codebook().strip(), (
+        "run: python -m salesforecast.tables README.md"
+    )
 
 
 # ---- names and filters -------------------------------------------------------------------------------------------------
@@ -118,7 +120,9 @@ def later():
         lost_reason=pd.Series([None, "price"], dtype="str"),
     )
     moves = history(
-        ("b", "2025-01-01 09:00", 1, "Qualify", 100.0), ("b", "2025-04-01 12:00", 2, "Won", 120.0), ("a", "2025-03-01", 1, "Qualify", 50.0)
+        ("b", "2025-01-01 09:00", 1, "Qualify", 100.0),
+        ("b", "2025-04-01 12:00", 2, "Won", 120.0),
+        ("a", "2025-03-01", 1, "Qualify", 50.0),
     )
     return Crm({"opportunities": deals, "stage_history": moves}, pd.Timestamp("2025-06-30"))
 

@@ -46,7 +46,7 @@ class TableMapping:
     ignore: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def over(self, base: TableMapping) -> TableMapping:
-        """This mapping, and what only the base has."""
+        """What it says, and what only the base says."""
         return TableMapping(
             files=self.files or base.files,
             columns={**base.columns, **self.columns},
@@ -182,7 +182,9 @@ def _table(name: str, declared: Any, where: str) -> TableMapping:
 
 def _stage(declared: dict[str, Any], where: str) -> Stage:
     if set(declared) - {"stage", "outcome", "labels"} or "stage" not in declared:
-        raise SettingError(f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one has {sorted(declared)}.")
+        raise SettingError(
+            f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one has {sorted(declared)}."
+        )
     outcome = declared.get("outcome", "open")
     if outcome not in OUTCOMES:
         raise SettingError(f"{where}, stage {declared['stage']!r}: {unknown('outcome', outcome, OUTCOMES)}")

@@ -78,7 +78,8 @@ def load(folder: str | Path, config: str | Path | None = None) -> Export:
     mapping = parse({**declared, "crm": crm}, str(config or "no config"))
     mapping = replace(mapping, settings=replace(mapping.settings, crm=crm))
 
-    digest, parts, sources = hashlib.sha256(), {}, []
+    digest, sources = hashlib.sha256(), []
+    parts: dict[str, list[pd.DataFrame]] = {}
     if config:
         digest.update(config.read_bytes())
     for file in files:
@@ -98,7 +99,7 @@ def load(folder: str | Path, config: str | Path | None = None) -> Export:
     if "opportunities" not in parts:
         raise DataError(
             f"None of the files in {folder} holds the opportunities: {', '.join(f.name for f in files)}. "
-            f"Name the file under [opportunities] in a {CONFIG}: files = [\"…\"]; "
+            f'Name the file under [opportunities] in a {CONFIG}: files = ["…"]; '
             f"`salesforecast init` writes one to start from."
         )
     tables = {name: pd.concat(p, ignore_index=True) for name, p in parts.items()}
@@ -133,7 +134,7 @@ def _place(file: Path, header: list[str], mapping: Mapping, declared: set[str]) 
         why = (
             f"{file.name} should hold the table '{table}', but the column for {missing} is missing: "
             f"no header is {' or '.join(repr(t) for t in theirs)}. Its headers: {', '.join(header[:30])}. "
-            f"Name the right one in {CONFIG} under [{table}.columns]: {missing} = \"…\"."
+            f'Name the right one in {CONFIG} under [{table}.columns]: {missing} = "…".'
         )
         if table == "opportunities" or table in declared:
             raise DataError(why)
@@ -212,7 +213,9 @@ def _read(file: Path) -> pd.DataFrame:
 def _csv(file: Path, nrows: int | None = None) -> pd.DataFrame:
     for encoding in ("utf-8-sig", "cp1252"):
         try:
-            return pd.read_csv(file, dtype=str, keep_default_na=False, encoding=encoding, nrows=nrows, skip_blank_lines=True)
+            return pd.read_csv(
+                file, dtype=str, keep_default_na=False, encoding=encoding, nrows=nrows, skip_blank_lines=True
+            )
         except UnicodeDecodeError:
             continue
         except pd.errors.EmptyDataError:

@@ -11,9 +11,21 @@ from salesforecast.errors import DataError
 from salesforecast.tables import Kind, examples
 
 NOTHING = {"-", "–", "—", "none", "null", "nan", "n/a", "na", "(no value)", "(none)", "(blank)", "#n/a"}
-FLAGS = {"true": True, "yes": True, "y": True, "1": True, "t": True, "false": False, "no": False, "n": False, "0": False, "f": False}
+FLAGS = {
+    "true": True,
+    "yes": True,
+    "y": True,
+    "1": True,
+    "t": True,
+    "false": False,
+    "no": False,
+    "n": False,
+    "0": False,
+    "f": False,
+}
 
-_NUMBERS = r"^\D{0,12}?(?P<a>\d{1,4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,4})(?:[T ,]+(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?))?$"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?"
+_NUMBERS = rf"^\D{{0,12}}?(?P<a>\d{{1,4}})[-/.](?P<b>\d{{1,2}})[-/.](?P<c>\d{{1,4}})(?:[T ,]+(?P<time>{_CLOCK}))?$"
 _ZONE = r"\d{2}:\d{2}.*(?:Z|[+-]\d{2}:?\d{2})$"
 _WORDS = ("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%d, %b, %y", "%A, %d %B %Y")
 
@@ -57,7 +69,7 @@ def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", p
 
 
 def date_order(columns: Iterable[pd.Series], where: str) -> str:
-    """"mdy" or "dmy": the order of day and month in a table, by the evidence of all its date columns.
+    """The order of day and month in a table, "mdy" or "dmy", by the evidence of all its date columns.
 
     Returns "" where it does not matter.
 
@@ -128,7 +140,9 @@ def _by_numbers(text: pd.Series, order: str) -> pd.Series:
 
 
 def _time(text: pd.Series) -> pd.Series:
-    clock = text.str.extract(r"^(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp])?").astype("str")
+    clock = text.str.extract(r"^(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp])?").astype(
+        "str"
+    )
     hours = pd.to_numeric(clock["h"]).fillna(0)
     half = clock["half"].str.casefold()
     hours = hours.where(half.isna(), hours % 12) + (half == "p") * 12
@@ -146,8 +160,14 @@ def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
         odd = text.dropna()  # then 2.000 is two thousand, which the fast way above has read as 2
     percent = odd.str.contains("%", regex=False)
     negative = odd.str.contains(r"^\s*\(.*\)\s*$|^\s*[^\d]{0,4}[−-]", regex=True)
-    bare = odd.str.replace(r"(?i)^\s*[(−-]?\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%()'’\s\u00a0\u202f−-]|[a-z]{3}\s*$", "", regex=True)
-    bare = bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False) if comma else bare.str.replace(",", "", regex=False)
+    bare = odd.str.replace(
+        r"(?i)^\s*[(−-]?\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%()'’\s\u00a0\u202f−-]|[a-z]{3}\s*$", "", regex=True
+    )
+    bare = (
+        bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+        if comma
+        else bare.str.replace(",", "", regex=False)
+    )
     value = pd.to_numeric(bare, errors="coerce") * np.where(negative, -1.0, 1.0)
     scale = np.where(percent | per_cent, 100.0, 1.0)
     if per_cent:

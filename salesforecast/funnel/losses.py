@@ -11,7 +11,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.funnel.observed import need
 from salesforecast.funnel.stages import reach
 from salesforecast.periods import Period
-from salesforecast.show import md
+from salesforecast.text import md
 
 NOT_FILLED = "not filled in"
 
@@ -58,13 +58,17 @@ def lost_value(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp, by: 
     frame = frame[frame["lost"] > 0].sort_values(["amount", by], ascending=[False, True], ignore_index=True)
     return stats.add_rate(frame, hits="lost", n="closed", name="loss_rate")
 
+
 def finding_lost_value(lost: pd.DataFrame) -> str:
     """One sentence: the group with the most lost value, and its share."""
     by, total = lost.columns[0], lost["amount"].sum()
     blank = lost.loc[lost[by] == NOT_FILLED, "share"].sum()
     named = lost[lost[by] != NOT_FILLED]
     if blank > 0.5 or named.empty:
-        return f"{style.column(by).header} is not filled in for {style.percent(blank)} of the {style.money(total)} lost, so the rest is shown, not ranked."
+        return (
+            f"{style.column(by).header} is not filled in for {style.percent(blank)} of the {style.money(total)} lost, "
+            f"so the rest is shown, not ranked."
+        )
     top = named.iloc[0]
     return (
         f"**{md(top[by])}** holds the most lost value: {style.money(top['amount'])} of {style.money(total)} "
@@ -75,12 +79,16 @@ def finding_lost_value(lost: pd.DataFrame) -> str:
 def chart_lost_value(lost: pd.DataFrame) -> alt.LayerChart:
     """Lost value by group, dearest first, or in funnel order when by stage."""
     by = lost.columns[0]
-    words = [f"{style.money(a, short=True)} ({style.percent(s)}, {style.plural(n, 'deal')})" for a, s, n in zip(lost["amount"], lost["share"], lost["lost"], strict=True)]
+    words = [
+        f"{style.money(a, short=True)} ({style.percent(s)}, {style.plural(n, 'deal')})"
+        for a, s, n in zip(lost["amount"], lost["share"], lost["lost"], strict=True)
+    ]
     top = lost.loc[lost["amount"].idxmax(), by]
     order = "in funnel order" if by == "stage" else "dearest first"
     return style.bars(
         lost.assign(words=words).head(20), "amount", by, text="words", accent=top,
-        title=f"Lost value by {style.column(by).header.casefold()}", subtitle=f"Amounts of the deals lost in the period, share and number; {order}",
+        title=f"Lost value by {style.column(by).header.casefold()}",
+        subtitle=f"Amounts of the deals lost in the period, share and number; {order}",
     )  # fmt: skip
 
 

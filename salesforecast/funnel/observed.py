@@ -30,6 +30,7 @@ class Observed:
     zero: pd.Timestamp
 
     def day(self, when: pd.Timestamp) -> int:
+        """A date in days since the first deal was entered."""
         return (when - self.zero).days
 
     def table(self, since: int, last: int, ages: int) -> stats.LifeTable:
@@ -46,7 +47,9 @@ def observed(deals: pd.DataFrame) -> Observed:
     dated = deals["created_date"].notna() & ((deals["outcome"] == "open") | deals["closed_date"].notna())
     deals = deals[dated]
     if deals.empty or deals["closed_date"].isna().all():
-        raise TooLittleData("No deal has both a created date and a closed date, so no win curve can be drawn. Map both columns.")
+        raise TooLittleData(
+            "No deal has both a created date and a closed date, so no win curve can be drawn. Map both columns."
+        )
     zero = deals["created_date"].min()
     closed = (deals["closed_date"] - zero).dt.days.where(deals["outcome"] != "open")
     accounts = deals["account_id"] if "account_id" in deals else pd.Series(pd.NA, index=deals.index, dtype="str")
@@ -64,6 +67,7 @@ def observed(deals: pd.DataFrame) -> Observed:
 
 
 def need(frame: pd.DataFrame, *columns: str) -> None:
+    """Refuse, with the columns to add, when the opportunities do not carry them."""
     if missing := [c for c in columns if c not in frame or frame[c].isna().all()]:
         raise MissingTable(
             f"This needs the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)} of the opportunities, which "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -11,10 +11,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY
-from salesforecast.show import md
-
-if TYPE_CHECKING:
-    from statsmodels.duration.survfunc import SurvfuncRight
+from salesforecast.text import md
 
 
 def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
@@ -63,6 +60,7 @@ def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.Da
         })  # fmt: skip
     return stats.add_rate(pd.DataFrame(rows), hits="advanced", n="n", name="conversion")
 
+
 def finding_stage_conversion(conversion: pd.DataFrame) -> str:
     """One sentence: the stage with the lowest conversion, or that the lowest cannot be told apart."""
     known = conversion.dropna(subset=["conversion"]).sort_values("conversion", kind="stable")
@@ -72,7 +70,10 @@ def finding_stage_conversion(conversion: pd.DataFrame) -> str:
     rivals = rest[rest["lower"] <= low["upper"]]
     if len(rivals):
         names = " and ".join(f"**{md(name)}**" for name in [low["stage"], *rivals["stage"].head(1)])
-        return f"The lowest conversions cannot be told apart: {names} pass on {style.percent(low['conversion'])} and {style.percent(rivals.iloc[0]['conversion'])} of the deals that leave them."
+        return (
+            f"The lowest conversions cannot be told apart: {names} pass on {style.percent(low['conversion'])} and "
+            f"{style.percent(rivals.iloc[0]['conversion'])} of the deals that leave them."
+        )
     return (
         f"**{md(low['stage'])}** loses the largest share: {style.percent(low['conversion'])} of {style.count(low['n'])} deals go on "
         f"(95% interval {style.between(low['lower'], low['upper'], style.percent)})."
@@ -84,7 +85,7 @@ def chart_stage_conversion(conversion: pd.DataFrame) -> alt.LayerChart:
     known = conversion.dropna(subset=["conversion"])
     lowest = known.loc[known["conversion"].idxmin(), "stage"] if len(known) else ()
     return style.dots(
-        conversion, "conversion", "stage", fmt=".0%", accent=lowest, domain=(0, 1),
+        conversion, "conversion", "stage", fmt=".0%", accent=lowest,
         columns=(("n", "Left", style.count), ("waiting", "Waiting", style.count)),
         title="Share of deals that go on, by stage", subtitle="Of those that have left the stage; 95% intervals; in funnel order",
     )  # fmt: skip
@@ -142,7 +143,8 @@ def time_in_stage(stage_history: pd.DataFrame, stages: pd.DataFrame, *, as_of: p
     frame = pd.DataFrame(rows, columns=["stage", "n", "still_there", "median_days", "lower", "upper", "late_days"])
     return frame.replace([np.inf, -np.inf], np.nan)
 
-def _gone(curve: SurvfuncRight, share: float) -> float:
+
+def _gone(curve: Any, share: float) -> float:
     """The first time by which a share of the stays are over; missing when that is not seen."""
     over = curve.surv_prob <= 1 - share + 1e-12
     return float(curve.surv_times[over.argmax()]) if over.any() else np.nan
@@ -153,7 +155,14 @@ def finding_time_in_stage(times: pd.DataFrame) -> str:
     known = times.dropna(subset=["median_days"])
     if known.empty:
         raise TooLittleData("In no stage have half of the stays ended, so no typical time can be given.")
-    slow = known.loc[known["median_days"].idxmax()]
+    known = known.sort_values("median_days", ascending=False, kind="stable")
+    slow, rest = known.iloc[0], known.iloc[1:]
+    rivals = rest[rest["upper"].fillna(np.inf) >= slow["lower"]]
+    if len(rivals):
+        return (
+            f"The longest stays cannot be told apart: half of them are over {style.duration(slow['median_days'])} in "
+            f"**{md(slow['stage'])}** and over {style.duration(rivals.iloc[0]['median_days'])} in **{md(rivals.iloc[0]['stage'])}**."
+        )
     late = "" if pd.isna(slow["late_days"]) else f", and 1 in 10 over {style.duration(slow['late_days'])}"
     return (
         f"Deals stay longest in **{md(slow['stage'])}**: half of them over {style.duration(slow['median_days'])}{late}; "

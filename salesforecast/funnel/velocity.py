@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
+from salesforecast.cells import Card, Cards
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import horizon, followed, observed
+from salesforecast.funnel.observed import followed, horizon, observed
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.show import Card, Cards
 
 METRICS = {
     "open_deals": "Open deals",
@@ -118,6 +118,7 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
         frame[f"{metric}_lower"], frame[f"{metric}_upper"] = stats.quantile_interval(draws[metric][:, 1:].T)
     return frame
 
+
 def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
     """Two sentences: the velocity and how it changed, and the four metrics it is made of.
 
@@ -129,16 +130,13 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
         From `changes`.
     """
     now = metrics.iloc[0]
-    parts = [style.plural(now["open_deals"], "open deal")]
-    if pd.notna(now["average_size"]):
-        parts.append(f"{style.money(now['average_size'])} each")
-    if pd.notna(now["win_rate"]):
-        parts.append(f"{style.percent(now['win_rate'])} of them won")
-        parts.append(f"in {style.days(now['time_to_close'])} on average")
-    made_of = ", ".join(parts)
+    deals = style.plural(now["open_deals"], "open deal")
     if pd.isna(now["velocity"]):
-        return f"There are **{made_of}**; too few deals closed in {now['period']} to say how fast they bring in money."
-    return f"Sales velocity is **{style.money(now['velocity'])} a day**, {_against(changes)}: {made_of}."
+        return f"There are **{deals}**; too few deals closed in {now['period']} to say how fast they bring in money."
+    return (
+        f"Sales velocity is **{style.money(now['velocity'])} a day**, {_against(changes)}: {deals}, wins of "
+        f"{style.money(now['average_size'])}, a win rate of {style.percent(now['win_rate'])}, {style.days(now['time_to_close'])} to close."
+    )
 
 
 def _against(changes: pd.DataFrame) -> str:
@@ -156,11 +154,11 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> Cards:
     """The five figures as cards, each with what it rests on and its changes."""
     now = metrics.iloc[0]
 
-    def card(metric: str, say: Callable[[float], str], of: str) -> Card:
+    def card(metric: str, say: Callable[[float], str], of: str, bare: Callable[[float], str] | None = None) -> Card:
         mine = changes[(changes["metric"] == metric) & changes["change"].notna()]
         word = style.points if metric == "win_rate" else style.change
         lower = now.get(f"{metric}_lower", np.nan)
-        interval = "" if pd.isna(lower) else f"95% interval {style.between(lower, now[f'{metric}_upper'], say)}"
+        interval = "" if pd.isna(lower) else f"95% interval {style.between(lower, now[f'{metric}_upper'], bare or say)}"
         return Card(
             METRICS[metric], say(now[metric]) if pd.notna(now[metric]) else "too few",
             tuple(line for line in (of, interval) if line),
@@ -174,8 +172,8 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> Cards:
             card("velocity", money, "expected bookings a day"),
             card("open_deals", style.count, f"{money(now['open_amount'])} in all{undated}"),
             card("average_size", money, f"mean of {style.plural(now['won'], 'won deal')}"),
-            card("win_rate", style.percent, f"within {style.days(now['horizon'])}, open deals undecided"),
-            card("time_to_close", style.days, f"mean of the wins within {style.days(now['horizon'])}"),
+            card("win_rate", style.percent, f"won within {style.days(now['horizon'])}"),
+            card("time_to_close", style.days, "mean age of a win", style.count),
         ),
         note="Each period is taken by itself. A change in grey may be chance alone.",
     )
@@ -250,7 +248,10 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
             mean = np.where(np.abs(ratio) < 1e-12, now, (now - then) / ratio)
             parts = {m: (-1 if m == "time_to_close" else 1) * mean * np.log(draws[m][0] / draws[m][i]) for m in FACTORS}
         rows = [{"driver": span.label, "part": then[0], "from": np.nan, "to": np.nan, "draws": then}]
-        rows += [{"driver": METRICS[m], "part": p[0], "from": draws[m][i, 0], "to": draws[m][0, 0], "draws": p} for m, p in parts.items()]
+        rows += [
+            {"driver": METRICS[m], "part": p[0], "from": draws[m][i, 0], "to": draws[m][0, 0], "draws": p}
+            for m, p in parts.items()
+        ]
         rows += [{"driver": spans[0].label, "part": now[0], "from": np.nan, "to": np.nan, "draws": now}]
         for row in rows:
             lower, upper = stats.quantile_interval(row.pop("draws")[1:])
@@ -263,22 +264,38 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
     return pd.concat(frames, ignore_index=True)[["against", "driver", "part", "lower", "upper", "from", "to"]]
 
 
-def finding_velocity_drivers(drivers: pd.DataFrame) -> str:
-    """One sentence: what moved velocity most since the first period compared with, and what pulled the other way."""
+def finding_velocity_drivers(drivers: pd.DataFrame, changes: pd.DataFrame) -> str:
+    """One sentence: what moved velocity most since the first period compared with, and what pulled the other way.
+
+    Parameters
+    ----------
+    drivers : DataFrame
+        From `velocity_drivers`.
+    changes : DataFrame
+        From `changes`.
+    """
     first = drivers[drivers["against"] == drivers["against"].iloc[0]]
     then, now, parts = first.iloc[0], first.iloc[-1], first.iloc[1:-1]
     change = now["part"] - then["part"]
     clear = parts[(parts["lower"] > 0) | (parts["upper"] < 0)]
     if clear.empty:
-        return f"Velocity went from {style.money(then['part'])} to {style.money(now['part'])} a day since {then['driver']}; no factor moved it clearly beyond chance."
+        return (
+            f"Velocity went from {style.money(then['part'])} to {style.money(now['part'])} a day since {then['driver']}; "
+            f"no factor moved it clearly beyond chance."
+        )
     most = clear.loc[clear["part"].abs().idxmax()]
     back = clear[(clear["part"] * most["part"]) < 0]
     other = ""
     if len(back):
         counter = back.loc[back["part"].abs().idxmax()]
         other = f"; {_moved(counter)} {_signed(counter['part'])}"
-    verb = "rose" if change > 0 else "fell"
-    return f"Velocity {verb} by {style.money(abs(change))} a day since {then['driver']}: **{_moved(most)}** {_signed(most['part'])}{other}."
+    total = changes[(changes["metric"] == "velocity") & (changes["against"] == then["driver"])]
+    verb = (
+        f"{'rose' if change > 0 else 'fell'} by {style.money(abs(change))} a day"
+        if total["sure"].all()
+        else "did not clearly change"
+    )
+    return f"Velocity {verb} since {then['driver']}. Of its factors, **{_moved(most)}** {_signed(most['part'])}{other}."
 
 
 def _moved(part: pd.Series) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -48,7 +50,9 @@ def win_curve(
     seen = observed(deals)
     table, end = whole(seen, as_of)
     if end < 1 or table.won.sum() < ENOUGH:
-        raise TooLittleData(f"There are {int(table.won.sum())} won deals with dates; a win curve needs at least {ENOUGH}.")
+        raise TooLittleData(
+            f"There are {int(table.won.sum())} won deals with dates; a win curve needs at least {ENOUGH}."
+        )
     won, lost = stats.incidence(table, stats.weights(seen.groups))
     lower, upper = stats.share_interval(won[0], won[1:], level)
     ages = np.unique(np.append(np.arange(0, end + 1, 7), end))
@@ -57,6 +61,7 @@ def win_curve(
         "lost": lost[0][ages],
     })  # fmt: skip
     return frame.assign(undecided=1 - frame["won"] - frame["lost"])
+
 
 def finding_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> str:
     """Two sentences: how many of 100 deals are won, and how far off won / closed is.
@@ -71,24 +76,32 @@ def finding_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> str:
     end, closed = curve.iloc[-1], rates.iloc[1]
     apart = closed["win_rate"] < end["lower"] or closed["win_rate"] > end["upper"]
     wrong = (
-        f"{style.points(abs(closed['error'])).lstrip('+')} too {'high' if closed['error'] > 0 else 'low'}, since it leaves out the deals still open"
+        f"{style.points(abs(closed['error'])).lstrip('+')} too {'high' if closed['error'] > 0 else 'low'}, "
+        f"since it leaves out the deals still open"
         if apart
         else "which cannot be told apart from it"
     )
     return (
-        f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** within {style.days(end['age'])} (95% interval "
-        f"{end['lower'] * 100:.0f} to {end['upper'] * 100:.0f}). Won of closed says {closed['win_rate'] * 100:.0f}: {wrong}."
+        f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** (95% interval {end['lower'] * 100:.0f} to "
+        f"{end['upper'] * 100:.0f}) and {end['lost'] * 100:.0f} lost. Won of closed says "
+        f"{closed['win_rate'] * 100:.0f}: {wrong}."
     )
 
 
 def chart_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> alt.LayerChart:
     """The shares won and lost by age, and the rate that leaves open deals out as a level line."""
-    sides = pd.concat([curve.assign(series="won", share=curve["won"]), curve.assign(series="lost", share=curve["lost"])])
+    # The tail in which nothing happens any more is left out.
+    busy = curve.loc[curve["undecided"] > curve["undecided"].iloc[-1] + 0.01, "age"]
+    curve = curve[curve["age"] <= max(28, 1.2 * busy.max())] if len(busy) else curve
+    sides = pd.concat(
+        [curve.assign(series="won", share=curve["won"]), curve.assign(series="lost", share=curve["lost"])]
+    )
     closed = rates.iloc[1]["win_rate"]
     return style.lines(
         sides, "age", "share", "series", fmt=style.percent, main="won", band=True, x_title="days",
         marks=((closed, f"won of closed {style.percent(closed)}"),),
-        title="Share of deals won and lost by age", subtitle="Open deals counted as undecided; 95% band; what is missing to 100% is undecided",
+        title="Share of deals won and lost by age",
+        subtitle="Open deals counted as undecided; 95% band; what is missing to 100% is undecided",
     )  # fmt: skip
 
 
@@ -125,7 +138,8 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
     ])  # fmt: skip
     naive = stats.add_rate(counts, hits="won", n="n", name="win_rate")
     first = pd.DataFrame([{
-        "definition": f"won within {int(last['age'])} days, open deals undecided", "n": len(closed), "won": int((seen.outcome == "won").sum()),
+        "definition": f"won within {int(last['age'])} days, open deals undecided",
+        "n": len(closed), "won": int((seen.outcome == "won").sum()),
         "win_rate": last["won"], "lower": last["lower"], "upper": last["upper"],
     }])  # fmt: skip
     frame = pd.concat([first, naive], ignore_index=True)
@@ -154,11 +168,13 @@ def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     aged, limit = _aged(deals, as_of)
     edges = sorted({*[a for a in AGES if a < aged["age"].max()], limit})
     bounds = [-1, *edges, np.inf]
-    names = [f"{low + 1} to {high} days" for low, high in zip(bounds[:-2], bounds[1:-1], strict=True)]
+    names = [f"{low + 1} to {high} days" for low, high in pairwise(bounds[:-1])]
     names = [*names, f"more than {edges[-1]} days"]
     band = pd.cut(aged["age"], bounds, labels=names)
     by_band = aged.groupby(band, observed=False)
-    frame = by_band.agg(n=("age", "size"), amount=("amount", "sum"), chance=("chance", "mean")).reset_index(names="ages")
+    frame = by_band.agg(n=("age", "size"), amount=("amount", "sum"), chance=("chance", "mean")).reset_index(
+        names="ages"
+    )
     frame = frame.assign(ages=frame["ages"].astype("str"), stalled=[low >= limit for low in bounds[:-1]])
     undated = deals[(deals["outcome"] == "open") & deals["created_date"].isna()]
     if len(undated):
@@ -185,10 +201,22 @@ def stalled(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
         won at all from now on), expected_close_date.
     """
     aged, limit = _aged(deals, as_of)
-    wanted = ["opportunity_id", "name", "account", "rep", "stage", "age", "limit", "amount", "chance", "expected_close_date"]
+    wanted = [
+        "opportunity_id",
+        "name",
+        "account",
+        "rep",
+        "stage",
+        "age",
+        "limit",
+        "amount",
+        "chance",
+        "expected_close_date",
+    ]
     old = aged[aged["age"] > limit].assign(limit=limit)
     old = old.sort_values(["amount", "age", "opportunity_id"], ascending=[False, False, True], ignore_index=True)
     return old[[c for c in wanted if c in old]]
+
 
 def finding_stalled(ages: pd.DataFrame, deals: pd.DataFrame) -> str:
     """One sentence: how many open deals, and how much of their value, are older than nearly all wins ever were.
@@ -205,7 +233,11 @@ def finding_stalled(ages: pd.DataFrame, deals: pd.DataFrame) -> str:
     if not late["n"].sum():
         return f"None of the {style.plural(dated['n'].sum(), 'open deal')} is older than nearly all wins have been."
     limit = deals["limit"].iloc[0]
-    worth = f", {style.money(late['amount'].sum())} of {style.money(dated['amount'].sum())}" if dated["amount"].sum() > 0 else ""
+    worth = (
+        f", {style.money(late['amount'].sum())} of {style.money(dated['amount'].sum())}"
+        if dated["amount"].sum() > 0
+        else ""
+    )
     return (
         f"**{style.count(late['n'].sum())} of {style.plural(dated['n'].sum(), 'open deal')}**{worth}, have stalled: they are older than "
         f"{style.days(limit)}, by when 19 of 20 wins have come."
@@ -215,7 +247,8 @@ def finding_stalled(ages: pd.DataFrame, deals: pd.DataFrame) -> str:
 def chart_pipeline_age(ages: pd.DataFrame) -> alt.LayerChart:
     """Open deals by age, youngest first; stalled ones named."""
     words = [
-        f"{style.plural(n, 'deal')}, {style.money(a, short=True)}" + ("" if pd.isna(c) else f", chance {style.percent(c)}")
+        f"{style.plural(n, 'deal')}, {style.money(a, short=True)}"
+        + ("" if pd.isna(c) else f", chance {style.percent(c)}")
         for n, a, c in zip(ages["n"], ages["amount"], ages["chance"], strict=True)
     ]
     return style.bars(

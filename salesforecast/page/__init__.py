@@ -28,7 +28,7 @@ import vl_convert
 from markupsafe import Markup, escape
 from nbconvert.exporters import TemplateExporter
 
-from salesforecast.show import plain
+from salesforecast.text import plain
 
 HERE = Path(__file__).parent
 VEGA_LITE = "application/vnd.vegalite.v5+json"
@@ -100,10 +100,15 @@ class Page:
     head: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     lead: Markup = NOTHING
-    cards: Markup = NOTHING
+    opening: Section = field(default_factory=lambda: Section(""))
     charts: list[dict[str, Any]] = field(default_factory=list)
     run: dict[str, Any] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
+
+    @property
+    def cards(self) -> Markup:
+        """The cards under the lead."""
+        return next((block.cards for block in self.opening.blocks if block.cards), NOTHING)
 
     @property
     def stopped(self) -> str:
@@ -167,7 +172,7 @@ def content(nb: Mapping[str, Any]) -> Page:
     openings = [opening, *(section for section in page.sections if "in_short" in section.roles)]
     said = [block for section in (*openings, *page.sections) for block in section.blocks if block.finding]
     page.lead = said[0].finding if said else Markup()
-    page.cards = next((block.cards for section in openings for block in section.blocks if block.cards), Markup())
+    page.opening = openings[-1]
     page.sections = [section for section in page.sections if "in_short" not in section.roles]
     return page
 

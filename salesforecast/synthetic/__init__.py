@@ -85,7 +85,6 @@ EXPORT: dict[str, tuple[str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-
 def _settings() -> str:
     """The salesforecast.toml of the export: the company, and where its custom fields are."""
     lines = ['company = "Larkfield Instruments"', 'currency = "$"', "fiscal_year_start = 1", 'crm = "salesforce"']

@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import math
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,18 +22,14 @@ from IPython import get_ipython
 from IPython.display import display, update_display
 
 from salesforecast.errors import CannotSay
+from salesforecast.formats import use_currency
 from salesforecast.periods import Period
 from salesforecast.tables import Crm
+from salesforecast.text import clean, dates_in_words, md, plain, safe
 
 ROWS = 200
 VERSIONS = ("salesforecast", "pandas", "statsmodels", "scikit-learn", "altair")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-          "November", "December")  # fmt: skip
 IN_SHORT = "salesforecast-in-short"
-
-# control characters, and the marks that could turn the direction of the text that follows
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 
 @dataclass(frozen=True)
@@ -91,79 +86,9 @@ class _Said:
     findings: dict[tuple[str, int], str] = field(default_factory=dict)
     unsaid: dict[tuple[str, int], str] = field(default_factory=dict)
     listed: bool = False
-    currency: str = "$"
 
 
 _said = _Said()
-
-
-# ---- text -----------------------------------------------------------------------------------------------------------
-
-
-def clean(text: object) -> str:
-    """The text on one line, without characters that cannot be seen or that turn the reading direction."""
-    return " ".join(UNSEEN.sub(" ", str(text)).split())
-
-
-def md(text: object) -> str:
-    r"""The text with all that Markdown or HTML would read as markup escaped: for names from the CRM in a finding.
-
-    Examples
-    --------
-    >>> print(md("<b>*Ann* $5"))
-    &lt;b&gt;\*Ann\* \$5
-    """
-    escaped = html.escape(clean(text), quote=False)
-    escaped = re.sub(r"[\\`*_\[\]$~|@#^]", r"\\\g<0>", escaped)
-    # bare addresses would become links, and a leading sign or number a list or a heading
-    escaped = re.sub(r"(?i)(?<=\bwww)\.|(?<=[a-z]):(?=//)|^[-+=]|(?<=^\d)[.)]", r"\\\g<0>", escaped)
-    if any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in escaped):
-        return f"\u2068{escaped}\u2069"  # its direction stays its own
-    return escaped
-
-
-def plain(text: str) -> str:
-    r"""A finding without its markup: what a screen reader reads.
-
-    Examples
-    --------
-    >>> print(plain(r"**Ann \& Co** wins \$5"))
-    Ann & Co wins $5
-    """
-    parts = re.split(r"\\([!-/:-@\[-`{-~])", text)
-    parts[::2] = [re.sub(r"[*`]|\b_|_\b", "", part) for part in parts[::2]]
-    return html.unescape("".join(parts))
-
-
-def _safe(text: str) -> str:
-    """A finding as it is shown: amounts must not turn into formulas, and a finding needs no HTML."""
-    return re.sub(r"(?<!\\)\$", r"\\$", text).replace("<", "&lt;")
-
-
-def day_in_words(day: pd.Timestamp, *, year: bool = True) -> str:
-    """8 June 2025, whatever language the machine speaks."""
-    return f"{day.day} {MONTHS[day.month - 1]}" + (f" {day.year}" if year else "")
-
-
-def dates_in_words(period: Period, as_of: pd.Timestamp) -> str:
-    """The dates of a period, and how far it has gone.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> quarter = SimpleNamespace(label="2025Q2", since=pd.Timestamp("2025-04-01"), until=pd.Timestamp("2025-07-01"))
-    >>> dates_in_words(quarter, pd.Timestamp("2025-06-08"))
-    '1 April to 30 June 2025. As of Sunday 8 June, day 69 of 91.'
-    """
-    last = period.until - pd.Timedelta(days=1)
-    span = f"{day_in_words(period.since, year=period.since.year != last.year)} to {day_in_words(last)}"
-    today = f"{DAYS[as_of.day_of_week]} {day_in_words(as_of, year=as_of.year != last.year)}"
-    if as_of < period.since:
-        return f"{span}. As of {today}, before it begins."
-    if as_of >= last:
-        return f"{span}. As of {today}; the period is complete."
-    day, days = (as_of.normalize() - period.since).days + 1, (period.until - period.since).days
-    return f"{span}. As of {today}, day {day} of {days}."
 
 
 # ---- what a notebook calls ------------------------------------------------------------------------------------------
@@ -179,7 +104,7 @@ def head(crm: Crm, period: Period) -> None:
     period : Period
         The period reported.
     """
-    _said.currency = crm.settings.currency
+    use_currency(crm.settings.currency)
     company, dates = crm.settings.company, dates_in_words(period, crm.as_of)
     line = f"{md(company)}. {md(period.label)}: {dates}"
     _put("head", {"text/markdown": line}, company=clean(company), period=period.label, dates=dates)
@@ -225,7 +150,7 @@ def show(
     """
     from salesforecast import style  # here, since it brings Altair, and the page needs only the words of this module
 
-    finding = _safe(" ".join(finding.split()))
+    finding = safe(" ".join(finding.split()))
     _said.findings[_cell("show")] = finding
     _put("finding", {"text/markdown": finding, "text/plain": plain(finding)})
     if isinstance(chart, Cards):
@@ -240,11 +165,11 @@ def show(
             more = f'<p class="tablenote">The first {ROWS} of {len(table):,} rows.</p>'
             total = None  # it is not among them
         rows = f"{len(table):,} row{'' if len(table) == 1 else 's'}"
-        content = style.table(table.head(ROWS), currency=_said.currency, bold=bold, total=total) + more
+        content = style.table(table.head(ROWS), bold=bold, total=total) + more
         # the figures are in the HTML, rounded; unrounded ones would differ between machines
         _put("table", {"text/html": content, "text/plain": f"Table, {rows}."}, rows=len(table))
     if note:
-        _put("note", {"text/markdown": _safe(note), "text/plain": plain(note)})
+        _put("note", {"text/markdown": safe(note), "text/plain": plain(note)})
     _refresh()
 
 

@@ -7,7 +7,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from salesforecast import show
+from salesforecast import cells as show
+from salesforecast import text as texts
 from salesforecast.errors import DataError, MissingTable, TooLittleData
 from salesforecast.page import finding as as_html
 from salesforecast.tables import Crm, Settings
@@ -59,19 +60,19 @@ def crm(as_of="2025-06-08", **settings):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_name_is_shown_as_it_is_whatever_markup_it_holds(text):
-    html = as_html(f"**{show.md(text)}** wins")
-    assert html.unescape() == f"<strong>{show.clean(text)}</strong> wins"
+    html = as_html(f"**{texts.md(text)}** wins")
+    assert html.unescape() == f"<strong>{texts.clean(text)}</strong> wins"
     assert html.count("<") == 2
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_screen_reader_reads_a_name_as_it_is(text):
-    assert show.plain(f"**{show.md(text)}** wins") == f"{show.clean(text)} wins"
+    assert texts.plain(f"**{texts.md(text)}** wins") == f"{texts.clean(text)} wins"
 
 
 def test_a_name_cannot_turn_the_reading_direction_of_what_follows():
-    assert "\u202e" not in show.md("Ann\u202e55%")
-    assert show.md("مریم") == "\u2068مریم\u2069"
+    assert "\u202e" not in texts.md("Ann\u202e55%")
+    assert texts.md("مریم") == "\u2068مریم\u2069"
 
 
 def test_a_finding_needs_no_escaping_of_its_amounts_and_lets_no_html_in(shell):
@@ -91,12 +92,12 @@ def test_a_finding_needs_no_escaping_of_its_amounts_and_lets_no_html_in(shell):
     ],
 )
 def test_dates_are_said_in_words(as_of, words):
-    assert show.dates_in_words(QUARTER, pd.Timestamp(as_of)) == words
+    assert texts.dates_in_words(QUARTER, pd.Timestamp(as_of)) == words
 
 
 def test_a_period_over_two_years_names_both():
     season = SimpleNamespace(label="S", since=pd.Timestamp("2024-11-01"), until=pd.Timestamp("2025-02-01"))
-    assert show.dates_in_words(season, pd.Timestamp("2024-12-31")).startswith(
+    assert texts.dates_in_words(season, pd.Timestamp("2024-12-31")).startswith(
         "1 November 2024 to 31 January 2025. As of Tuesday 31 December 2024, day 61 of 92."
     )
 

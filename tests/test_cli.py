@@ -1,0 +1,100 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, SAMPLE
+
+from salesforecast import cli
+
+DEALS = "opportunity_id,stage,outcome,amount,created_date,closed_date\na,Open,open,5,2025-01-02,\nb,Won,won,7,2025-01-03,2025-02-03\n"
+
+
+def run(capsys, *args):
+    code = cli.main([str(a) for a in args])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["report", "--data", "{nowhere}", "--period", "2025Q1"], "does not exist. Give the folder that holds the exported files"),
+        (["report", "--data", "{empty}", "--period", "2025Q1"], "holds no export"),
+        (["report", "--data", "{good}", "--period", "2025Q7"], "'2025Q7' is no period. Write a quarter as 2025Q2"),
+        (["report", "--data", "{good}", "--period", "2031Q1"], "2031Q1 begins on 2031-01-01, after the data end (2025-02-03)"),
+        (["report", "funel", "--data", "{good}", "--period", "2025Q1"], "There is no notebook 'funel'. Did you mean 'funnel'?"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "regoin=North"], "There is no parameter 'regoin'. Did you mean 'region'?"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "region"], "-p 'region' is not of the form NAME=VALUE"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "--as-of", "June"], "as_of is 'June'; a day is written as 2025-06-30"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "--config", "{nowhere}"], "There is no config file"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "--jobs", "0"], "--jobs is 0; it is 1 or more"),
+        (["check", "{keyless}"], "the column for opportunity_id is missing"),
+        (["check", "{blank}"], "opportunities.csv is empty"),
+        (["sample", "{good}"], "exists and is not an empty folder"),
+        (["sample", "{nowhere}", "--opportunities", "3"], "--opportunities is 3; it is between 100 and 2,000,000"),
+        (["init", "{good}"], "exists and is not an empty folder"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_message_with_the_fix_and_exit_code_2(capsys, tmp_path, monkeypatch, args, says):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"good": DEALS, "keyless": "stage,amount\nOpen,1\n", "blank": "", "empty": None}.items():
+        (tmp_path / name).mkdir()
+        if text is not None:
+            (tmp_path / name / "opportunities.csv").write_text(text)
+    code, out, err = run(capsys, *[a.replace("{", str(tmp_path) + "/").replace("}", "") for a in args])
+    assert code == 2
+    assert says in err and err.startswith("salesforecast: ") and "Traceback" not in err
+    assert err.count("\n") == 1 and out == ""
+    assert not (tmp_path / "reports").exists(), "nothing is written"
+
+
+def test_check_says_what_was_read_cleaned_and_is_possible(capsys, tmp_path):
+    code, out, _ = run(capsys, "check", SAMPLE, "--issues", tmp_path / "new" / "issues.csv")
+    assert code == 0
+    assert "Read as: salesforce. Data known until 2025-06-30." in out
+    assert "Opportunity.csv: opportunities, 6,000 rows" in out
+    assert re.search(r"yes +stage conversion", out)
+    assert (tmp_path / "new" / "issues.csv").read_text().startswith("table,row,column,rule,was,became,why\n")
+
+
+def test_issues_written_for_a_spreadsheet_hold_no_formula(capsys, tmp_path):
+    (tmp_path / "opportunities.csv").write_text(DEALS + "=HYPERLINK(1),Open,open,lots,2025-01-02,\n")
+    run(capsys, "check", tmp_path, "--issues", tmp_path / "issues.txt")
+    text = (tmp_path / "issues.txt").read_text()
+    assert "HYPERLINK" in text and not re.search(r'(^|,)"?=', text, re.M)
+
+
+def test_list_shows_each_parameter_with_its_default_and_purpose(capsys):
+    code, out, _ = run(capsys, "list")
+    assert code == 0 and "funnel\n" in out
+    assert "-p period='2025Q2'  (str) the period reported" in out
+
+
+def test_sample_and_init_give_what_check_and_report_can_use(capsys, tmp_path):
+    assert run(capsys, "sample", tmp_path / "s", "--opportunities", 300, "--seed", 3, "--dirty")[0] == 0
+    code, out, _ = run(capsys, "check", tmp_path / "s")
+    assert code == 0 and "repeated id" in out
+    assert run(capsys, "init", tmp_path / "p")[0] == 0
+    assert (tmp_path / "p" / "notebooks" / "funnel.ipynb").exists()
+    shutil.copy(tmp_path / "s" / "Opportunity.csv", tmp_path / "p" / "data")
+    assert run(capsys, "check", tmp_path / "p" / "data")[0] == 0, "the commented salesforecast.toml is valid as it is"
+
+
+def test_a_report_from_end_to_end_twice_gives_the_same_bytes(tmp_path):
+    def report(out):
+        done = subprocess.run(
+            [sys.executable, "-m", "salesforecast.cli", "report", "funnel", "--data", str(SAMPLE), "--period", "2025-05",
+             "--out", str(out), "-p", "team=North"],
+            capture_output=True, text=True, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return {f.relative_to(out): f.read_bytes() for f in sorted(out.rglob("*")) if f.is_file()}
+
+    one, two = report(tmp_path / "a"), report(tmp_path / "b")
+    assert {str(p) for p in one} >= {"index.html", "funnel.html", "manifest.json"}
+    assert one == two
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert "funnel" in json.dumps(manifest) and str(tmp_path) not in json.dumps(manifest)
