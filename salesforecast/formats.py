@@ -332,6 +332,7 @@ COLUMNS: dict[str, Column] = {
     "horizon": Column("Horizon", "days", count),
     "open_deals": Column("Open", "deals", count),
     "undated": Column("Without date", "deals", count),
+    "alive": Column("Alive", "%", share),
     "average_size": Column("Average size", "", money),
     "time_to_close": Column("Time to close", "days", figure(1)),
     "definition": Column("Win rate as"),

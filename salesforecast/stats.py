@@ -158,16 +158,15 @@ def quantile_interval(draws: np.ndarray, level: float = LEVEL) -> tuple[np.ndarr
     return np.where(useless, np.nan, lower), np.where(useless, np.nan, upper)
 
 
-def mean_age(curve: np.ndarray) -> np.ndarray:
-    """The mean age of what a cumulative curve counts, in days; missing where it counts nothing.
+def mean_open(won: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """The mean time a case is open within the ages of the curves, in days; one still open at the last age counts to it.
 
-    >>> mean_age(np.array([[0.0, 0.1, 0.4], [0.0, 0.0, 0.0]])).tolist()
-    [1.75, nan]
+    Examples
+    --------
+    >>> mean_open(np.array([0.0, 0.5, 0.5]), np.array([0.0, 0.0, 0.25])).item()
+    1.5
     """
-    steps = np.diff(curve, axis=-1, prepend=0.0)
-    total = curve[..., -1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, steps @ np.arange(curve.shape[-1]) / total, np.nan)
+    return (1 - won - lost)[..., :-1].sum(axis=-1)
 
 
 def first_age(curve: np.ndarray, share: np.ndarray) -> np.ndarray:

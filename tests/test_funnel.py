@@ -51,15 +51,43 @@ def test_counts_and_amounts_of_a_period_are_those_of_a_plain_count():
 
 def test_velocity_is_the_product_of_its_factors():
     for row in funnel.metrics(company(), period=period("2025Q2"), as_of=END).dropna(subset="velocity").itertuples():
-        assert row.velocity == pytest.approx(row.open_deals * row.average_size * row.win_rate / row.time_to_close)
+        alive = row.open_deals * row.alive
+        assert row.velocity == pytest.approx(alive * row.average_size * row.win_rate / row.time_to_close)
+
+
+def test_velocity_is_what_a_steady_company_books_in_a_day():
+    # Little's law: what leaves the funnel a day is what is in it over how long it stays.
+    rows = pd.DataFrame(
+        [funnel.metrics(company(seed=s, n=2000), period=period("2025Q2"), as_of=END).iloc[0] for s in range(10)]
+    )
+    assert rows["velocity"].mean() == pytest.approx(rows["bookings"].mean() / 91, rel=0.04)
+    usual = rows["open_deals"] * rows["average_size"] * rows["win_rate"] / 25  # N A W / T with the wins' 25 days
+    assert usual.mean() > 2 * rows["bookings"].mean() / 91
 
 
 def test_win_rate_and_time_find_what_the_company_was_made_with():
     rows = [funnel.metrics(company(seed=s, n=2000), period=period("2025Q2"), as_of=END).iloc[0] for s in range(10)]
     frame = pd.DataFrame(rows)
+    assert frame["horizon"].between(38, 40).all()
     assert frame["win_rate"].mean() == pytest.approx(0.4, abs=0.015)
-    assert frame["time_to_close"].mean() == pytest.approx(25, abs=1)
+    # Won after 10 to 40 days, lost after 20 to 120 of which the first 40 count: 0.4 x 25 + 0.6 x 37.9.
+    assert frame["time_to_close"].mean() == pytest.approx(32.7, abs=0.8)
     assert frame["win_rate"].between(frame["win_rate_lower"], frame["win_rate_upper"]).all()
+
+
+def test_deals_older_than_nearly_all_wins_do_not_count_as_alive():
+    d = company(n=2000)
+    row = funnel.metrics(d, period=period("2025Q2"), as_of=END).iloc[0]
+    is_open = d["outcome"] == "open"
+    young = (END - d["created_date"]).dt.days <= row["horizon"]
+    assert row["alive"] == pytest.approx((is_open & young).sum() / is_open.sum())
+    dead = d[is_open].assign(
+        opportunity_id=lambda x: x["opportunity_id"] + "z",
+        created_date=lambda x: x["created_date"] - pd.Timedelta(days=300),
+    )
+    buried = funnel.metrics(pd.concat([d, dead], ignore_index=True), period=period("2025Q2"), as_of=END).iloc[0]
+    assert buried["open_deals"] == 2 * row["open_deals"]
+    assert buried["velocity"] == pytest.approx(row["velocity"], rel=0.05)
 
 
 def test_a_period_that_is_not_over_is_compared_with_the_same_days():
@@ -247,7 +275,7 @@ def test_stalled_deals_are_those_older_than_nearly_all_wins():
     got = funnel.stalled(d, as_of=END)
     limit = got["limit"].iloc[0]
     age = (END - d["created_date"]).dt.days
-    assert 35 <= limit <= 40  # wins take 10 to 40 days
+    assert 38 <= limit <= 40  # wins take 10 to 40 days
     assert set(got["opportunity_id"]) == set(d.loc[(d["outcome"] == "open") & (age > limit), "opportunity_id"])
     assert got["amount"].is_monotonic_decreasing
     assert got["chance"].max() < 0.1

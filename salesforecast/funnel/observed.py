@@ -11,8 +11,7 @@ from salesforecast import stats
 from salesforecast.errors import MissingTable, TooLittleData
 
 ENOUGH = 10  # at risk: below this a curve is not followed further
-ALL_WINS = 0.99  # of all wins: the age by which they have come is the horizon of win rates
-MOST_WINS = 0.95  # of all wins: open deals older than the age by which they have come count as stalled
+NEARLY_ALL = 0.99  # of all wins: the age by which they have come is the horizon; open deals older than it have stalled
 FAR = 10**7  # days: a deal that is open closes after everything else
 
 
@@ -92,12 +91,12 @@ def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
     return table, followed(table.at_risk())
 
 
-def horizon(seen: Observed, as_of: pd.Timestamp, share: float = ALL_WINS) -> int:
-    """The age by which a share of the wins of the whole history have come, open deals counted as undecided."""
+def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
+    """The age by which nearly all wins of the whole history have come, open deals counted as undecided."""
     table, end = whole(seen, as_of)
     if end < 1 or table.won.sum() < ENOUGH:
         raise TooLittleData(
             f"There are {int(table.won.sum())} won deals with dates; a win rate that counts open deals needs at least {ENOUGH}."
         )
     won, _ = stats.incidence(table, np.ones((1, seen.groups)))
-    return int(stats.first_age(won[:, : end + 1], share * won[:, end])[0])
+    return int(stats.first_age(won[:, : end + 1], NEARLY_ALL * won[:, end])[0])

@@ -17,12 +17,15 @@ from salesforecast.periods import ONE_DAY, Period
 
 METRICS = {
     "open_deals": "Open deals",
+    "alive": "Share alive",
     "average_size": "Average size",
     "win_rate": "Win rate",
     "time_to_close": "Time to close",
     "velocity": "Velocity",
 }
-FACTORS = list(METRICS)[:4]
+FACTORS = list(METRICS)[:5]
+COUNTED = ("open_deals", "alive")  # from all deals, so without an interval
+SHARES = ("alive", "win_rate")  # their changes are differences
 
 
 def _spans(period: Period, as_of: pd.Timestamp) -> list[Period]:
@@ -43,6 +46,7 @@ def _draws(deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp) -> tup
     for i, span in enumerate(spans):
         since, last = seen.day(span.since), seen.day(span.until - ONE_DAY)
         is_open = (seen.created <= last) & (seen.closed > last)
+        alive = is_open & (last - seen.created <= within)
         closing = (seen.closed >= since) & (seen.closed <= last)
         won = closing & (seen.outcome == "won")
         valued = won & ~np.isnan(amount)
@@ -59,27 +63,30 @@ def _draws(deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp) -> tup
         table = seen.table(since, last, within + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             out["open_deals"][i] = is_open.sum()
+            out["alive"][i] = np.divide(alive.sum(), is_open.sum())
             out["average_size"][i] = (weight @ sums) / (weight @ numbers)
             if followed(table.at_risk()) == within:
-                share, _ = stats.incidence(table, weight)
-                out["win_rate"][i] = share[:, -1]
-                mean = stats.mean_age(share)
-                out["time_to_close"][i] = np.where(mean > 0, mean, np.nan)
-            out["velocity"][i] = (
-                out["open_deals"][i] * out["average_size"][i] * out["win_rate"][i] / out["time_to_close"][i]
-            )
+                won_by, lost_by = stats.incidence(table, weight)
+                open_for = stats.mean_open(won_by, lost_by)
+                out["win_rate"][i] = won_by[:, -1]
+                out["time_to_close"][i] = np.where(open_for > 0, open_for, np.nan)
+            at_work = out["open_deals"][i] * out["alive"][i]
+            out["velocity"][i] = at_work * out["average_size"][i] * out["win_rate"][i] / out["time_to_close"][i]
     return out, pd.DataFrame(counts)
 
 
 def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.DataFrame:
     """The four funnel metrics and sales velocity for a period, the one before and the one a year before.
 
-    *Open deals* N are those open at the end of the period. *Average size* A is the mean amount of the deals won in it.
-    *Win rate* W is the share of deals that would be won within `horizon` days if at every age they were won and lost
-    as often as in this period; open deals count as undecided, so it is neither won / closed nor won / created. *Time to
-    close* T is the mean age of those wins. *Velocity* is N x A x W / T, money per day. The horizon is the age by which
-    99% of all wins in the data came. A period that is not over is compared with the same number of
-    days. Intervals come from 400 resamples of accounts.
+    *Open deals* N are those open at the end of the period; *alive* L is the share of them no older than the horizon, the
+    age by which 99% of all wins in the data came. *Average size* A is the mean amount of the deals won in the period.
+    *Win rate* W is the share of deals that would be won within the horizon if at every age they were won and lost as
+    often as in this period; open deals count as undecided, so it is neither won / closed nor won / created. *Time to
+    close* T is the mean number of days such a deal is open, won, lost or neither by the horizon. *Velocity* is
+    N x L x A x W / T: by Little's law N x L / T deals leave the funnel a day, so this is the money a day that the open deals
+    bring at their present number. The usual N x A x W / T, with dead deals in N and only the wins' days in T, is far too
+    high. A period that is not over is compared with the same number of days. Intervals come from 400 resamples of
+    accounts.
 
     Parameters
     ----------
@@ -94,7 +101,8 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
     DataFrame
         One row per period, the asked one first: period, since, until, horizon (days), entered, won, lost (deals),
         open_amount, bookings (money), open_deals, undated (open deals without a created date, not among open_deals;
-        known for the present only), and each of average_size, win_rate, time_to_close (days), velocity (money a day)
+        known for the present only), alive (fraction of open_deals), and each of
+        average_size, win_rate, time_to_close (days), velocity (money a day)
         followed by its _lower and _upper (95%). Missing where too few deals are at risk.
 
     Raises
@@ -106,14 +114,15 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
 
     Source
     ------
-    Win rate and time: period life table with competing risks, Putter, Fiocco & Geskus (2007).
+    Win rate and time: period life table with competing risks, Putter, Fiocco & Geskus (2007). Little (1961).
     """
     spans = _spans(period, as_of)
     draws, frame = _draws(deals, spans, as_of)
     undated = int((deals["created_date"].isna() & (deals["outcome"] == "open")).sum())
     frame["open_deals"] = draws["open_deals"][:, 0]
     frame["undated"] = np.where(frame["until"] > as_of, undated, np.nan) if undated else 0.0
-    for metric in list(METRICS)[1:]:
+    frame["alive"] = draws["alive"][:, 0]
+    for metric in [m for m in METRICS if m not in COUNTED]:
         frame[metric] = draws[metric][:, 0]
         frame[f"{metric}_lower"], frame[f"{metric}_upper"] = stats.quantile_interval(draws[metric][:, 1:].T)
     return frame
@@ -134,8 +143,9 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
     if pd.isna(now["velocity"]):
         return f"There are **{deals}**; too few deals closed in {now['period']} to say how fast they bring in money."
     return (
-        f"Sales velocity is **{style.money(now['velocity'])} a day**, {_against(changes)}: {deals}, wins of "
-        f"{style.money(now['average_size'])}, a win rate of {style.percent(now['win_rate'])}, {style.days(now['time_to_close'])} to close."
+        f"The {deals} bring in **{style.money(now['velocity'])} a day**, {_against(changes)}: "
+        f"{style.percent(now['alive'])} of them are alive, {style.percent(now['win_rate'])} of such deals are won, "
+        f"for {style.money(now['average_size'])} each, and they close in {style.days(now['time_to_close'])}."
     )
 
 
@@ -156,7 +166,7 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> Cards:
 
     def card(metric: str, say: Callable[[float], str], of: str, bare: Callable[[float], str] | None = None) -> Card:
         mine = changes[(changes["metric"] == metric) & changes["change"].notna()]
-        word = style.points if metric == "win_rate" else style.change
+        word = style.points if metric in SHARES else style.change
         lower = now.get(f"{metric}_lower", np.nan)
         interval = "" if pd.isna(lower) else f"95% interval {style.between(lower, now[f'{metric}_upper'], bare or say)}"
         return Card(
@@ -165,17 +175,21 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> Cards:
             tuple((f"vs {c.against}", word(c.change), c.sure) for c in mine.itertuples()),
         )  # fmt: skip
 
-    undated = f", {style.count(now['undated'])} more without a date" if now["undated"] > 0 else ""
+    undated = f"; {style.count(now['undated'])} more without a date" if now["undated"] > 0 else ""
     money = partial(style.money, short=True)
+    a_day = now["bookings"] / (now["until"] - now["since"]).days
     return Cards(
         (
-            card("velocity", money, "expected bookings a day"),
-            card("open_deals", style.count, f"{money(now['open_amount'])} in all{undated}"),
+            card("velocity", money, f"a day; bookings were {money(a_day)}"),
+            card(
+                "open_deals", style.count, f"{money(now['open_amount'])}, {style.percent(now['alive'])} alive{undated}"
+            ),
             card("average_size", money, f"mean of {style.plural(now['won'], 'won deal')}"),
             card("win_rate", style.percent, f"won within {style.days(now['horizon'])}"),
-            card("time_to_close", style.days, "mean age of a win", style.count),
+            card("time_to_close", style.days, "mean, won or lost", style.count),
         ),
-        note="Each period is taken by itself. A change in grey may be chance alone.",
+        note="Velocity is what the open deals bring in a day at their present number. Alive: no older than the age by which 99% of all "
+        "wins came. A change in grey may be chance alone.",
     )
 
 
@@ -190,8 +204,9 @@ def changes(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
     Returns
     -------
     DataFrame
-        against (period), metric, was, is_now, change (relative; for win_rate the difference of fractions), lower, upper
-        (95%, from the same resamples of accounts in both periods; none for open_deals, which is counted), sure (the
+        against (period), metric, was, is_now, change (relative; for alive and win_rate the difference of
+        fractions), lower, upper
+        (95%, from the same resamples of accounts in both periods; none for open_deals and alive, which are counted), sure (the
         interval leaves out no change).
     """
     spans = _spans(period, as_of)
@@ -201,17 +216,17 @@ def changes(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
         for metric in METRICS:
             now, was = draws[metric][0], draws[metric][i]
             with np.errstate(invalid="ignore", divide="ignore"):
-                change = now - was if metric == "win_rate" else now / was - 1
-            lower, upper = (np.nan, np.nan) if metric == "open_deals" else stats.quantile_interval(change[1:])
+                change = now - was if metric in SHARES else now / was - 1
+            lower, upper = (np.nan, np.nan) if metric in COUNTED else stats.quantile_interval(change[1:])
             rows.append({
                 "against": span.label, "metric": metric, "was": was[0], "is_now": now[0], "change": change[0],
-                "lower": lower, "upper": upper, "sure": bool(lower > 0 or upper < 0 or (metric == "open_deals" and abs(change[0]) > 0)),
+                "lower": lower, "upper": upper, "sure": bool(lower > 0 or upper < 0 or (metric in COUNTED and abs(change[0]) > 0)),
             })  # fmt: skip
     return pd.DataFrame(rows)
 
 
 def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.DataFrame:
-    """What moved sales velocity since another period, split exactly into its four factors.
+    """What moved sales velocity since another period, split exactly into its five factors.
 
     The part of a factor x is L(V1, V0) ln(x1 / x0) with L(a, b) = (a - b) / ln(a / b), time to close with a minus; the
     parts add up to V1 - V0 (logarithmic mean Divisia index, LMDI-I).
@@ -303,6 +318,7 @@ def _moved(part: pd.Series) -> str:
     up = part["to"] > part["from"]
     words = {
         METRICS["open_deals"]: ("more open deals", "fewer open deals"),
+        METRICS["alive"]: ("more of them alive", "fewer of them alive"),
         METRICS["average_size"]: ("larger deals", "smaller deals"),
         METRICS["win_rate"]: ("a higher win rate", "a lower win rate"),
         METRICS["time_to_close"]: ("a longer time to close", "a shorter time to close"),
@@ -319,5 +335,5 @@ def chart_velocity_drivers(drivers: pd.DataFrame) -> alt.LayerChart:
     first = drivers[drivers["against"] == drivers["against"].iloc[0]]
     return style.steps(
         first, "driver", "part", fmt=partial(style.money, short=True), total=[first["driver"].iloc[0], first["driver"].iloc[-1]],
-        title="What moved sales velocity", subtitle="Money a day; the four parts add up exactly to the change; 95% intervals",
+        title="What moved sales velocity", subtitle="Money a day; the five parts add up exactly to the change; 95% intervals",
     )  # fmt: skip

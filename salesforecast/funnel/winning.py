@@ -10,7 +10,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import ENOUGH, MOST_WINS, horizon, observed, whole
+from salesforecast.funnel.observed import ENOUGH, horizon, observed, whole
 
 AGES = (30, 60, 90, 180, 365)
 
@@ -150,7 +150,7 @@ def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
     """The open deals by age, with the chance a deal of that age still has.
 
     The chance is that of being won later, given that the deal is open now: (F_won(end) - F_won(age)) / (share open at
-    that age), by the win curve. Deals older than the age by which 95% of all wins have come are *stalled*.
+    that age), by the win curve. Deals older than the age by which 99% of all wins have come are *stalled*.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def stalled(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
-    """The open deals that are older than the age by which 95% of all wins have come, largest first.
+    """The open deals that are older than the age by which 99% of all wins have come, largest first.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def finding_stalled(ages: pd.DataFrame, deals: pd.DataFrame) -> str:
     )
     return (
         f"**{style.count(late['n'].sum())} of {style.plural(dated['n'].sum(), 'open deal')}**{worth}, have stalled: they are older than "
-        f"{style.days(limit)}, by when 19 of 20 wins have come."
+        f"{style.days(limit)}, by when 99 of 100 wins have come."
     )
 
 
@@ -260,7 +260,7 @@ def chart_pipeline_age(ages: pd.DataFrame) -> alt.LayerChart:
 def _aged(deals: pd.DataFrame, as_of: pd.Timestamp) -> tuple[pd.DataFrame, int]:
     """The open deals with a created date, their age and chance; and the age at which deals count as stalled."""
     seen = observed(deals)
-    limit = horizon(seen, as_of, MOST_WINS)
+    limit = horizon(seen, as_of)
     table, end = whole(seen, as_of)
     won, lost = (curve[0] for curve in stats.incidence(table, np.ones((1, seen.groups))))
     aged = seen.deals[seen.outcome == "open"]
