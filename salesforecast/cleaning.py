@@ -1,151 +1,28 @@
-"""Cleaning: text becomes values, and a table of rules does the rest. Every change is a row of the issues."""
+"""Cleaning: text becomes values, and the rules do the rest. Every change is a row of the issues."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
 
 import pandas as pd
 
 from salesforecast import derive, formats
 from salesforecast.crm import Export, values
-from salesforecast.crm.mapping import Mapping
-from salesforecast.errors import DataError
+from salesforecast.crm.mapping import Mapping, TableMapping
+from salesforecast.errors import DataError, SettingError
+from salesforecast.ledger import ISSUES, apart, changed, noted
 from salesforecast.periods import day
+from salesforecast.rules import LIST_PRICE, RULES, Frames, Rule, Scene, flag
 from salesforecast.tables import TABLES, Crm, breaches
-
-Frames = dict[str, pd.DataFrame]
-LIST_PRICE = "amount from the list price"
-ISSUES = ["table", "row", "column", "rule", "was", "became", "why"]
 
 # Labels in which two spellings mean one thing; names of people, firms and deals are left as they are written.
 CATEGORIES = {
     "channel", "segment", "stage", "outcome", "lost_reason", "competitor", "forecast_category", "team", "manager",
     "region", "role", "industry", "size", "family", "type", "purpose", "kind", "campaign",
 }  # fmt: skip
-REFERENCES = {"rep_id": "reps", "product_id": "products", "account_id": "accounts", "stage": "stages"}
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a rule may look at beside its frame: the frame's table, all tables, the last day the data are known."""
-
-    name: str
-    tables: Frames
-    as_of: pd.Timestamp
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is wrong, where, what is done about it, and why.
-
-    Parameters
-    ----------
-    table : str
-        The table it looks at; "*" for each table.
-    name : str
-        What is wrong, in two or three words; the column `rule` of the issues.
-    where : callable
-        (frame, scene) -> which rows.
-    act : callable
-        (frame, rows) -> the changed frame: `set_apart`, `blank(column)`, `fill(column, source)` or `flag(column)`.
-    why : str
-        The reason, in a sentence.
-    """
-
-    table: str
-    name: str
-    where: Callable[[pd.DataFrame, Scene], pd.Series]
-    act: Callable[[pd.DataFrame, pd.Series], tuple[pd.DataFrame, str]]
-    why: str
-
-
-def set_apart(frame: pd.DataFrame, rows: pd.Series) -> tuple[pd.DataFrame, str]:
-    """Take the rows out; the issues keep them whole."""
-    return frame[~rows], ""
-
-
-def blank(column: str) -> Callable[[pd.DataFrame, pd.Series], tuple[pd.DataFrame, str]]:
-    """Empty a column in the rows."""
-    return lambda frame, rows: (frame.assign(**{column: frame[column].mask(rows)}), column)
-
-
-def fill(column: str, source: str) -> Callable[[pd.DataFrame, pd.Series], tuple[pd.DataFrame, str]]:
-    """Take a column from another one in the rows."""
-    return lambda frame, rows: (frame.assign(**{column: frame[column].mask(rows, frame[source])}), column)
-
-
-def flag(column: str) -> Callable[[pd.DataFrame, pd.Series], tuple[pd.DataFrame, str]]:
-    """Change nothing; the issues say that it is so."""
-    return lambda frame, rows: (frame, column)
-
-
-def _when(*columns: str) -> Callable[[Callable[..., pd.Series]], Callable[..., pd.Series]]:
-    """A rule's `where` that holds nowhere when the columns are not in the data."""
-
-    def guard(where: Callable[..., pd.Series]) -> Callable[..., pd.Series]:
-        return lambda t, at: where(t, at) if set(columns) <= set(t.columns) else pd.Series(False, index=t.index)
-
-    return guard
-
-
-def _known(t: pd.DataFrame, at: Scene, column: str, table: str) -> pd.Series:
-    """Whether a reference is in the table it points to; true where there is no such table."""
-    return t[column].isin(at.tables[table][column]) if table in at.tables else pd.Series(True, index=t.index)
-
-
-RULES = (
-    Rule("*", "required value empty",
-         lambda t, at: t[[c.name for c in TABLES[at.name].columns if c.required and c.name in t]].isna().any(axis=1), set_apart,
-         "Without it the row belongs to nothing."),
-    Rule("*", "repeated id", lambda t, at: t.duplicated([k for k in TABLES[at.name].key if k in t], keep="last"), set_apart,
-         "An export that was resumed repeats rows; the last one is the newest."),
-    Rule("stage_history", "deal is not there", lambda t, at: ~_known(t, at, "opportunity_id", "opportunities"), set_apart,
-         "A change of a deal that is not in the opportunities belongs to no deal."),
-    Rule("opportunities", "no created date", _when("created_date")(lambda t, at: t["created_date"].isna()), flag("created_date"),
-         "It is counted among the deals, but has no age, so no curve can hold it."),
-    Rule("opportunities", "created after the data end",
-         _when("created_date")(lambda t, at: t["created_date"] > at.as_of), blank("created_date"),
-         "A deal cannot have been entered after the last day the data are known."),
-    Rule("opportunities", "closed after the data end",
-         _when("closed_date")(lambda t, at: t["closed_date"] > at.as_of), blank("closed_date"),
-         "A deal cannot have closed after the last day the data are known; the deal stays, without a date."),
-    Rule("opportunities", "open with a closed date",
-         _when("closed_date")(lambda t, at: (t["outcome"] == "open") & t["closed_date"].notna()), blank("closed_date"),
-         "Its stage says that it is open, and the stage decides."),
-    Rule("opportunities", "closed before created",
-         _when("closed_date", "created_date")(lambda t, at: t["closed_date"] < t["created_date"]), blank("created_date"),
-         "It was entered after it had closed, so its age is not known; it counts in bookings, not in curves."),
-    Rule("opportunities", "negative amount", _when("amount")(lambda t, at: t["amount"] < 0), blank("amount"),
-         "A credit note is not a deal value."),
-    Rule("opportunities", "amount 0 on a lost deal",
-         _when("amount")(lambda t, at: (t["outcome"] == "lost") & (t["amount"] == 0)), blank("amount"),
-         "It says that nothing was sold, not what the deal was worth; averages would be pulled down."),
-    Rule("opportunities", LIST_PRICE,
-         _when("amount", "list_amount")(lambda t, at: t["amount"].isna() & t["list_amount"].notna()), fill("amount", "list_amount"),
-         "list_price_as_amount is set: without an amount the product's list price stands in."),
-    Rule("opportunities", "won without an amount",
-         _when("amount")(lambda t, at: (t["outcome"] == "won") & t["amount"].isna()), flag("amount"),
-         "It counts as won and adds nothing to bookings; fill it in the CRM."),
-    Rule("opportunities", "closed without a date",
-         _when("closed_date")(lambda t, at: (t["outcome"] != "open") & t["closed_date"].isna()), flag("closed_date"),
-         "It cannot be placed in a period or in a curve; fill it in the CRM."),
-    Rule("opportunities", "won on the day it was entered",
-         _when("closed_date", "created_date")(lambda t, at: (t["outcome"] == "won") & (t["closed_date"] == t["created_date"])),
-         flag("created_date"), "It was probably entered late; many of them make the cycle look short."),
-    Rule("opportunities", "expected date has passed",
-         _when("expected_close_date")(lambda t, at: (t["outcome"] == "open") & (t["expected_close_date"] < at.as_of)),
-         flag("expected_close_date"), "It is open past the day its seller expected; ask for a new date."),
-    Rule("opportunities", "no owner", _when("rep_id")(lambda t, at: t["rep_id"].isna()), flag("rep_id"),
-         "It belongs to no rep's record."),
-    Rule("opportunities", "owner is not in the reps",
-         _when("rep_id")(lambda t, at: t["rep_id"].notna() & ~_known(t, at, "rep_id", "reps")), flag("rep_id"),
-         "It belongs to no team or region."),
-    Rule("reps", "rep without deals",
-         lambda t, at: ~t["rep_id"].isin(at.tables["opportunities"].get("rep_id", pd.Series(dtype="str"))), flag("rep_id"),
-         "The rep stands in the team and in none of the deals; rates of this rep are missing, not 0."),
-)  # fmt: skip
+# A reference may be given by the name instead of the id: our column -> (table, its name).
+REFERENCES = {"rep_id": ("reps", "rep"), "product_id": ("products", "product"), "account_id": ("accounts", "account")}
+MUCH_LATER = 31  # days after the last day in the data: an as_of beyond is a mistake, not a weekend
 
 
 def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
@@ -164,40 +41,69 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     crm : Crm
         The tables.
     issues : DataFrame
-        table, row (its key), column, rule, was, became, why; one row per change or flag, in the order of the rules.
-        A row that was set apart has no column, and `was` holds it whole as JSON.
+        table, row (its key), column, rule, was, became, why; one row per change or flag, in the order of the rules, of
+        the rows in `crm`. A row that was set apart has no column, and `was` holds it whole as JSON.
 
     Raises
     ------
     DataError
         When a table still breaks its contract after cleaning.
+    SettingError
+        When `as_of` is no day, or lies more than a month after the data end.
     """
-    ledger: list[pd.DataFrame] = []
+    formats.use_currency(export.settings.currency)
+    found: list[pd.DataFrame] = []
     mapping = export.mapping
-    tables = {name: _values(raw, name, mapping, ledger) for name, raw in export.tables.items()}
+    tables = {name: _values(raw, name, mapping, found) for name, raw in export.tables.items()}
     derive.declared_stages(tables, mapping)
     for name in tables:
-        tables[name] = _one_spelling(tables[name], name, tables, ledger)
+        tables[name] = _one_spelling(tables[name], name, tables, found)
     derive.stages(tables)
-    _unknown_stages(tables, ledger)
+    _unknown_stages(tables, found)
     derive.opportunities(tables, mapping)
-    derive.stage_history(tables)
+    derive.stage_history(tables, found)
     known_until = derive.last_day(tables)
     rules = [r for r in RULES if mapping.list_price_as_amount or r.name != LIST_PRICE]
+    _run([r for r in rules if not _only_notes(r)], tables, known_until, found)
+    crm = Crm(_checked(tables), known_until, export.settings, export.digest)
+    if as_of:
+        crm = _as_of(crm, day(as_of))
+    _run([r for r in rules if _only_notes(r)], dict(crm.tables), crm.as_of, found)
+    issues = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=ISSUES, dtype="str")
+    return crm, _of_rows_there(issues, crm)
+
+
+def _as_of(crm: Crm, wanted: pd.Timestamp) -> Crm:
+    if wanted > crm.as_of + pd.Timedelta(days=MUCH_LATER):
+        raise SettingError(
+            f"as_of is {wanted:%Y-%m-%d}, but the data end on {crm.as_of:%Y-%m-%d}. Export anew, or leave as_of out."
+        )
+    return crm.at(wanted)
+
+
+def _only_notes(rule: Rule) -> bool:
+    return rule.act.__qualname__.startswith(flag.__name__)
+
+
+def _run(rules: list[Rule], tables: Frames, as_of: pd.Timestamp, found: list[pd.DataFrame]) -> None:
     for rule in rules:
         for name in list(tables) if rule.table == "*" else [rule.table]:
             if name in tables:
-                tables[name] = _apply(rule, Scene(name, tables, known_until), ledger)
-    tables = {name: derive.in_order(frame, name) for name, frame in tables.items()}
-    problems = [f"{name}.{p}" for name, frame in tables.items() for p in breaches(frame, name)]
-    if problems:
+                tables[name] = _apply(rule, Scene(name, tables, as_of), found)
+
+
+def _checked(tables: Frames) -> Frames:
+    ordered = {name: derive.in_order(frame, name) for name, frame in tables.items()}
+    if problems := [f"{name}.{p}" for name, frame in ordered.items() for p in breaches(frame, name)]:
         raise DataError("\n  - ".join(["The tables break their contract after cleaning:", *problems]))
-    issues = pd.concat(ledger, ignore_index=True) if ledger else pd.DataFrame(columns=ISSUES, dtype="str")
-    crm = Crm(tables, known_until, export.settings, export.digest)
-    if not as_of:
-        return crm, issues
-    wanted = day(as_of)
-    return (crm.at(wanted) if wanted < known_until else Crm(tables, wanted, crm.settings, crm.digest)), issues
+    return ordered
+
+
+def _of_rows_there(issues: pd.DataFrame, crm: Crm) -> pd.DataFrame:
+    """The issues of deals that were known on the day; those of rows set apart stay."""
+    deals = issues["table"].eq("opportunities") & issues["column"].ne("")
+    gone = deals & ~issues["row"].isin(crm.opportunities["opportunity_id"])
+    return issues[~gone].reset_index(drop=True)
 
 
 def summary(issues: pd.DataFrame) -> pd.DataFrame:
@@ -230,149 +136,154 @@ def finding_summary(summary: pd.DataFrame) -> str:
     return f"Cleaning: {parts[0]}, {parts[1]}, {parts[2]}."
 
 
-def _apply(rule: Rule, at: Scene, ledger: list[pd.DataFrame]) -> pd.DataFrame:
+def _apply(rule: Rule, at: Scene, found: list[pd.DataFrame]) -> pd.DataFrame:
     frame = at.tables[at.name]
     rows = rule.where(frame, at).fillna(False).astype(bool)
     if not rows.any():
         return frame
     after, column = rule.act(frame, rows)
-    hit = frame[rows]
     if column:
-        ledger.append(_rows(at.name, hit, column, rule.name, hit[column], after.loc[rows, column], rule.why))
+        found.append(noted(at.name, frame[rows], column, after.loc[rows, column], rule.name, rule.why))
     else:
-        ledger.append(_apart(at.name, hit, rule.name, rule.why))
+        found.append(apart(at.name, frame[rows], rule.name, rule.why))
     return after
 
 
-def _values(raw: pd.DataFrame, name: str, mapping: Mapping, ledger: list[pd.DataFrame]) -> pd.DataFrame:
-    """A table of text with each declared column turned into its kind."""
-    table, of = TABLES[name], mapping.tables.get(name)
+# ---- text into values ------------------------------------------------------------------------------------------------
+
+
+def _values(raw: pd.DataFrame, name: str, mapping: Mapping, found: list[pd.DataFrame]) -> pd.DataFrame:
+    """A table of text with each declared column turned into its kind; rows keep their place in the file as index."""
+    table, of = TABLES[name], mapping.tables.get(name, TableMapping())
     frame = raw.copy()
     declared = [c for c in table.columns if c.name in frame]
-    texts = [
-        c.name
-        for c in declared
-        if not pd.api.types.is_numeric_dtype(frame[c.name]) and not pd.api.types.is_datetime64_any_dtype(frame[c.name])
-    ]
-    for column in texts:
-        text = frame[column].astype("str").str.replace(r"[\s\u00a0\u202f]+", " ", regex=True).str.strip()
-        tidy = text.mask(text.eq("") | text.str.casefold().isin(values.NOTHING))
-        ledger.append(
-            _diff(
-                name,
-                frame,
-                column,
-                "spaces",
-                frame[column],
-                text,
-                "Spaces around or doubled inside a text mean nothing.",
-            )
-        )
-        frame[column] = tidy
-    for column, pairs in (of.aliases if of else {}).items():
-        if column in frame:
-            renamed = frame[column].map(pairs).fillna(frame[column])
-            ledger.append(
-                _diff(name, frame, column, "alias", frame[column], renamed, "The config says that both are the same.")
-            )
-            frame[column] = renamed
-    for column, words in (of.ignore if of else {}).items():
-        if column in frame and (rows := frame[column].isin(words)).any():
-            ledger.append(
-                _apart(
-                    name, frame[rows], "ignored", f"The config sets rows apart whose {column} is {', '.join(words)}."
-                )
-            )
-            frame = frame[~rows].reset_index(drop=True)
-    dates = [c.name for c in declared if c.kind in ("date", "moment") and c.name in texts]
-    order = mapping.date_order or values.date_order([frame[c] for c in dates], f"the table '{name}'")
-    parsed = {
-        c.name: values.parse(
-            frame[c.name], c.kind, order=order, timezone=mapping.timezone, per_cent=bool(of and c.name in of.per_cent)
-        )
-        if c.name in texts
-        else _typed(frame[c.name], c.kind)
-        for c in declared
-    }
     for c in declared:
-        lost = frame[c.name].notna() & parsed[c.name].isna()
-        if lost.any():
-            ledger.append(
-                _rows(
-                    name,
-                    frame[lost],
-                    c.name,
-                    f"not a {c.kind}",
-                    frame.loc[lost, c.name],
-                    parsed[c.name][lost],
-                    f"It cannot be read as a {c.kind}, so it is left out.",
-                )
+        text = frame[c.name].astype("str").str.replace(r"[\s\u00a0\u202f]+", " ", regex=True).str.strip()
+        frame[c.name] = frame[c.name].mask(frame[c.name] == "")
+        _set(
+            frame,
+            name,
+            c.name,
+            text.mask(text == ""),
+            "spaces",
+            "Spaces around or doubled inside a text mean nothing.",
+            found,
+        )
+        nothing = values.NOTHING_IN_TEXT if c.kind in ("id", "label") else values.NOTHING
+        known = frame[c.name].mask(frame[c.name].str.casefold().isin(nothing))
+        _set(frame, name, c.name, known, "stands for nothing", "It is written where there is no value.", found)
+    for column, pairs in of.aliases.items():
+        if column in frame:
+            _set(
+                frame,
+                name,
+                column,
+                _swapped(frame[column], pairs),
+                "alias",
+                "The config says that both are the same.",
+                found,
             )
-    return frame.assign(**parsed)
-
-
-def _typed(column: pd.Series, kind: str) -> pd.Series:
-    """A column that the file typed (Parquet), in our type."""
-    if kind in ("id", "label"):
-        whole = pd.to_numeric(column, errors="coerce")
-        as_int = pd.api.types.is_float_dtype(column) and (whole.dropna() % 1 == 0).all()
-        return (column.astype("Int64") if as_int else column).astype("str").mask(column.isna())
-    if kind in ("date", "moment"):
-        if getattr(column.dtype, "tz", None) is not None:
-            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        moments = pd.to_datetime(column, errors="coerce").astype("datetime64[us]")
-        return moments.dt.normalize() if kind == "date" else moments
-    return column.astype("boolean" if kind == "flag" else "float64")
-
-
-def _one_spelling(frame: pd.DataFrame, name: str, tables: Frames, ledger: list[pd.DataFrame]) -> pd.DataFrame:
-    """References and categories that differ in case, spaces or signs only become one."""
-    frame = frame.copy()
-    for column in frame.columns:
-        other = REFERENCES.get(column)
-        if other == name or column not in TABLES[name].names:
-            continue
-        if other in tables and column in tables[other]:
-            known = tables[other][column].dropna().unique()
-        elif column in CATEGORIES:
-            known = frame[column].dropna().value_counts().sort_index().sort_values(ascending=False, kind="stable").index
-        else:
-            continue
-        best: dict[str, str] = {}
-        for value in known:
-            best.setdefault(_bare(value), value)
-        given = pd.Series(frame[column].dropna().unique(), dtype="str")
-        swap = {
-            v: best[_bare(v)]
-            for v in given[~given.isin(known) if other in tables else slice(None)]
-            if best.get(_bare(v), v) != v
-        }
-        if swap:
-            renamed = frame[column].map(swap).fillna(frame[column])
-            ledger.append(
-                _diff(
-                    name,
-                    frame,
-                    column,
-                    "spelling",
-                    frame[column],
-                    renamed,
-                    "It differs from a known name in case, spaces or signs only.",
-                )
+    if name in ("opportunities", "stage_history") and "stage" in frame:
+        # Their labels for our stages are names, like their headers for our columns, and no issue.
+        ours = {_folded(label): s.stage for s in mapping.stages for label in s.labels}
+        theirs = frame["stage"].dropna().unique()
+        frame["stage"] = _swapped(frame["stage"], {v: ours[_folded(v)] for v in theirs if _folded(v) in ours})
+    for column, words in of.ignore.items():
+        if column in raw and (rows := raw[column].astype("str").str.strip().isin(words)).any():
+            found.append(
+                apart(name, frame[rows], "ignored", f"The config sets rows apart whose {column} is {', '.join(words)}.")
             )
-            frame[column] = renamed
+            frame, raw = frame[~rows], raw[~rows]
+    order = mapping.date_order or values.date_order(
+        [frame[c.name] for c in declared if c.kind in ("date", "moment")], f"the table '{name}'"
+    )
+    for c in declared:
+        parsed = values.parse(
+            frame[c.name], c.kind, order=order, timezone=mapping.timezone, per_cent=c.name in of.per_cent
+        )
+        lost = frame[c.name].notna() & parsed.isna()
+        why = f"It cannot be read as a {c.kind}, so it is left out."
+        found.append(noted(name, frame[lost], c.name, parsed[lost], f"not a {c.kind}", why))
+        frame[c.name] = parsed
+    for role in [c for c in ("_closed", "_won", "_deleted") if c in frame]:
+        parsed = values.parse(frame[role].str.strip().mask(lambda t: t == ""), "flag")
+        lost = parsed.isna() & frame[role].notna() & frame[role].ne("")
+        found.append(noted(name, frame[lost], role, parsed[lost], "not a flag", "It says neither true nor false."))
+        frame[role] = parsed
+    if "_deleted" in frame:
+        gone = frame.pop("_deleted").fillna(False).astype(bool)
+        found.append(apart(name, frame[gone], "deleted in the CRM", "The export still holds it, the CRM does not."))
+        frame = frame[~gone]
     return frame
 
 
-def _bare(value: str) -> str:
-    return "".join(ch for ch in value.casefold() if ch.isalnum()) or value
+def _swapped(column: pd.Series, names: dict[str, str]) -> pd.Series:
+    return column.map(lambda v: names.get(v, v), na_action="ignore").astype("str")
 
 
-def _unknown_stages(tables: Frames, ledger: list[pd.DataFrame]) -> None:
-    """Set apart deals whose stage nobody declared: whether they are open, won or lost would be a guess."""
-    for name in ("opportunities", "stage_history"):
-        if name not in tables or "stage" not in tables[name] or "stages" not in tables:
+def _set(
+    frame: pd.DataFrame, name: str, column: str, became: pd.Series, rule: str, why: str, found: list[pd.DataFrame]
+) -> None:
+    found.append(changed(name, frame, column, became, rule, why))
+    frame[column] = became
+
+
+# ---- one name for one thing ------------------------------------------------------------------------------------------
+
+
+def _one_spelling(frame: pd.DataFrame, name: str, tables: Frames, found: list[pd.DataFrame]) -> pd.DataFrame:
+    """Categories that differ in case or spaces only become one; a reference by name becomes the id."""
+    frame = frame.copy()
+    for column in [c for c in frame if c in TABLES[name].names]:
+        given = pd.Series(frame[column].dropna().unique())
+        if column in REFERENCES and REFERENCES[column][0] in tables and REFERENCES[column][0] != name:
+            swap, rule = _ids_of_names(given, tables[REFERENCES[column][0]], column), "named, not numbered"
+            why = "It is the name of the one whose id belongs here."
+        elif column == "stage" and "stages" in tables and name != "stages":
+            swap, rule = _known_spelling(given, tables["stages"]["stage"]), "spelling"
+            why = "It differs from a stage in case or spaces only."
+        elif column in CATEGORIES:
+            counts = frame[column].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+            swap, rule = _known_spelling(given, counts.index.to_series()), "spelling"
+            why = "It differs from the usual spelling in case or spaces only."
+        else:
             continue
+        if swap:
+            _set(frame, name, column, _swapped(frame[column], swap), rule, why, found)
+    return frame
+
+
+def _known_spelling(given: pd.Series, known: pd.Series) -> dict[str, str]:
+    """What is written -> the known one (the first, of several) that is the same when folded."""
+    best: dict[str, str] = {}
+    for value in known.dropna():
+        best.setdefault(_folded(value), value)
+    return {v: best[_folded(v)] for v in given if best.get(_folded(v), v) != v}
+
+
+def _ids_of_names(given: pd.Series, other: pd.DataFrame, key: str) -> dict[str, str]:
+    """What is written and is no id -> the id of the only one of that name."""
+    label = REFERENCES[key][1]
+    if key not in other or label not in other:
+        return {}
+    names = other[[key, label]].dropna().drop_duplicates()
+    folded = names[label].map(_folded)
+    ids = names[~folded.duplicated(keep=False)].set_axis(folded[~folded.duplicated(keep=False)])[key]
+    return {v: ids[_folded(v)] for v in given[~given.isin(other[key])] if _folded(v) in ids.index}
+
+
+def _folded(value: str) -> str:
+    """A label without what people vary: case, spaces, underscores, and hyphens or slashes between letters.
+
+    >>> _folded("Mid-Market") == _folded("mid market"), _folded("A+") == _folded("A-")
+    (True, False)
+    """
+    return re.sub(r"[\s_]|(?<=[^\W\d_])[-/](?=[^\W\d_])", "", value.casefold())
+
+
+def _unknown_stages(tables: Frames, found: list[pd.DataFrame]) -> None:
+    """Set apart deals whose stage nobody declared: whether they are open, won or lost would be a guess."""
+    for name in [n for n in ("opportunities", "stage_history") if n in tables and "stage" in tables[n]]:
         frame = tables[name]
         odd = frame["stage"].notna() & ~frame["stage"].isin(tables["stages"]["stage"])
         if odd.sum() > 0.1 * len(frame):
@@ -383,51 +294,7 @@ def _unknown_stages(tables: Frames, ledger: list[pd.DataFrame]) -> None:
                 f"salesforecast.toml."
             )
         if odd.any():
-            ledger.append(
-                _apart(name, frame[odd], "unknown stage", "No stage table says whether it is open, won or lost.")
+            found.append(
+                apart(name, frame[odd], "unknown stage", "No stage table says whether it is open, won or lost.")
             )
-            tables[name] = frame[~odd].reset_index(drop=True)
-
-
-def _diff(
-    name: str, frame: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str
-) -> pd.DataFrame:
-    rows = was.notna() & (was.astype("str") != became.astype("str"))
-    return _rows(name, frame[rows], column, rule, was[rows], became[rows], why)
-
-
-def _rows(
-    name: str, rows: pd.DataFrame, column: str, rule: str, was: pd.Series, became: pd.Series, why: str
-) -> pd.DataFrame:
-    return pd.DataFrame({
-        "table": name, "row": _keys(name, rows), "column": column, "rule": rule,
-        "was": _text(was), "became": _text(became), "why": why,
-    }, columns=ISSUES, index=rows.index).astype("str")  # fmt: skip
-
-
-def _apart(name: str, rows: pd.DataFrame, rule: str, why: str) -> pd.DataFrame:
-    whole = rows.apply(
-        lambda r: json.dumps({k: str(v) for k, v in r.items() if pd.notna(v)}, ensure_ascii=False), axis=1
-    )
-    return pd.DataFrame({
-        "table": name, "row": _keys(name, rows), "column": "", "rule": rule, "was": whole, "became": "set apart", "why": why,
-    }, columns=ISSUES, index=rows.index).astype("str")  # fmt: skip
-
-
-def _keys(name: str, rows: pd.DataFrame) -> pd.Series:
-    """The key of each row as text; its line in the file where the key is empty."""
-    key = [k for k in TABLES[name].key if k in rows] or list(rows.columns[:1])
-    text = rows[key[0]].astype("str")
-    for k in key[1:]:
-        text = text + ", " + rows[k].astype("str").fillna("")
-    return text.fillna("line " + (rows.index.to_series() + 2).astype("str"))
-
-
-def _text(column: pd.Series) -> pd.Series:
-    """Values as they are read by people: dates without midnight, whole numbers without decimals, nothing as ''."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        midnight = bool((column.dropna() == column.dropna().dt.normalize()).all())
-        return column.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%d %H:%M").fillna("")
-    if pd.api.types.is_float_dtype(column):
-        return column.map(lambda v: "" if pd.isna(v) else f"{v:.10g}")
-    return column.astype("str").fillna("")
+            tables[name] = frame[~odd]

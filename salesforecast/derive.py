@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from salesforecast import ledger
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError
 from salesforecast.tables import OUTCOMES, TABLES
@@ -35,9 +36,14 @@ def stages(tables: Frames) -> None:
     if "outcome" not in deals or "stage" not in deals:
         raise DataError(
             "Nothing says which stages are open, won or lost. Export the stage table, or declare each stage in "
-            'salesforecast.toml: [[stage]] stage = "…" outcome = "open", "won" or "lost".'
+            f'salesforecast.toml: [[stage]] stage = "…" outcome = "open", "won" or "lost".{_found(deals)}'
         )
     tables["stages"] = _from_deals(deals, tables.get("stage_history"))
+
+
+def _found(deals: pd.DataFrame) -> str:
+    stages = sorted(deals["stage"].dropna().unique()) if "stage" in deals else []
+    return f" Found: {', '.join(map(repr, stages[:20]))}." if stages else ""
 
 
 def _from_deals(deals: pd.DataFrame, history: pd.DataFrame | None) -> pd.DataFrame:
@@ -72,7 +78,7 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
     if history is not None and {"stage", "entered_at"} <= set(history):
         order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in history]
         moves = history.sort_values(order, kind="stable").assign(outcome=lambda h: h["stage"].map(ranks["outcome"]))
-        last = moves.groupby("opportunity_id").last()
+        last = moves.groupby("opportunity_id").tail(1).set_index("opportunity_id")
         if "stage" not in deals:
             deals = deals.assign(stage=deals["opportunity_id"].map(last["stage"]))
         if "created_date" not in deals:
@@ -89,7 +95,12 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
     by_stage = deals["stage"].map(ranks["outcome"]).astype("str")
     outcome = deals["outcome"].fillna(by_stage) if "outcome" in deals else by_stage
     deals = deals.assign(outcome=outcome)
-    if _one_close_date(of.columns):
+    if "closed_date" in deals and "expected_close_date" not in deals:
+        still_dated = (outcome == "open") & deals["closed_date"].notna()
+        if still_dated.sum() > (outcome == "open").sum() / 2:  # one close date for both, mapped to one of ours only
+            deals = deals.assign(expected_close_date=deals["closed_date"].where(still_dated))
+            deals = deals.assign(closed_date=deals["closed_date"].mask(still_dated))
+    if _one_close_date(of.columns) and {"closed_date", "expected_close_date"} <= set(deals):
         # The CRM has one date: the wish while the deal is open, the fact once it is closed.
         is_open = outcome == "open"
         deals = deals.assign(
@@ -109,12 +120,21 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
     tables["opportunities"] = deals.drop(columns=["_closed", "_won"], errors="ignore")
 
 
-def stage_history(tables: Frames) -> None:
-    """Number the changes of each deal in the order they happened."""
+def stage_history(tables: Frames, found: list[pd.DataFrame]) -> None:
+    """Number the changes of each deal in the order they happened; a change exported twice is one."""
     if "stage_history" in tables:
         frame = tables["stage_history"]
+        ours = [c for c in TABLES["stage_history"].names if c in frame]
+        again = frame.duplicated(ours, keep="last")
+        if again.any():
+            found.append(
+                ledger.apart(
+                    "stage_history", frame[again], "repeated change", "The same change stands in the export twice."
+                )
+            )
+            frame = frame[~again]
         order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in frame]
-        frame = frame.sort_values(order, kind="stable", ignore_index=True)
+        frame = frame.sort_values(order, kind="stable")
         tables["stage_history"] = frame.assign(sequence=frame.groupby("opportunity_id").cumcount() + 1.0)
 
 
@@ -124,12 +144,15 @@ def last_day(tables: Frames) -> pd.Timestamp:
     A day far beyond all others is a typing error, not the end of the data: days after a gap of more than 60 days that
     hold less than 1 in 200 of the dates do not count, nor those after a gap of five years that hold less than 1 in 3.
     """
+    deals = tables["opportunities"]
+    facts = {**tables, "opportunities": deals.assign(closed_date=deals["closed_date"].mask(deals["outcome"] == "open"))
+             if "closed_date" in deals else deals}  # fmt: skip
     happened = [
-        tables[name][c.name].dropna().dt.normalize()
+        facts[name][c.name].dropna().dt.normalize()
         for name in ("opportunities", "stage_history", "activities", "orders", "leads")
         if name in tables
         for c in TABLES[name].columns
-        if c.kind in ("date", "moment") and not c.plan and c.name in tables[name]
+        if c.kind in ("date", "moment") and not c.plan and c.name in facts[name]
     ]
     days = pd.concat(happened).value_counts().sort_index() if happened else pd.Series(dtype="int64")
     if days.empty:
@@ -157,9 +180,7 @@ def _with_outcome(frame: pd.DataFrame) -> pd.DataFrame:
     """The outcome from the CRM's own columns `closed` and `won`, where there is no outcome column."""
     if "outcome" in frame or not {"_closed", "_won"} <= set(frame.columns):
         return frame
-    closed, won = (
-        frame[c].astype("str").str.strip().str.casefold().isin(["true", "1", "yes"]) for c in ("_closed", "_won")
-    )
+    closed, won = (frame[c].fillna(False).astype(bool) for c in ("_closed", "_won"))
     outcome = pd.Series("open", index=frame.index).mask(closed, "lost").mask(won, "won")
     return frame.assign(outcome=outcome.astype("str"))
 

@@ -56,4 +56,5 @@ def unknown(what: str, name: object, known: Iterable[object]) -> SettingError:
     names = [str(k) for k in known]
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return SettingError(f"There is no {what} {str(name)!r}.{hint} Known: {', '.join(names) or 'none'}.")
+    shown = ", ".join(names[:30]) + (", …" if len(names) > 30 else "")
+    return SettingError(f"There is no {what} {str(name)!r}.{hint} Known: {shown or 'none'}.")

@@ -128,25 +128,37 @@ def incidence(table: LifeTable, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.cumsum(before * to_won, axis=-1), np.cumsum(before * to_lost, axis=-1)
 
 
-def share_interval(estimate: np.ndarray, draws: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """An interval for shares from bootstrap draws, by the normal on the log(-log) scale, so that it stays in 0 to 1.
+def jackknife(table: LifeTable) -> np.ndarray:
+    """The variance of the share won by each age, by leaving out one group at a time; shape (ages,).
 
-    Source: Kalbfleisch & Prentice (2002), section 1.4; the standard error is that of the draws.
+    Source: Efron & Tibshirani (1993), chapter 11; with groups as the unit, for cases of a group are alike.
+    """
+    groups = table.won.shape[0]
+    won, _ = incidence(table, np.ones((groups, groups)) - np.eye(groups))
+    return np.asarray((groups - 1) / groups * ((won - won.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def share_interval(
+    share: np.ndarray, variance: np.ndarray, df: int, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """An interval for shares by Student's t on the log(-log) scale, so that it stays within 0 to 1.
+
+    Source: Kalbfleisch & Prentice (2002), section 1.4.
 
     Parameters
     ----------
-    estimate : ndarray (ages,)
-    draws : ndarray (replicates, ages)
+    share, variance : ndarray (ages,)
+    df : int
+        Degrees of freedom of the variance.
     """
-    from scipy.stats import norm
+    from scipy.stats import t
 
-    inside = np.clip(estimate, 1e-12, 1 - 1e-12)
-    spread = draws.std(axis=0, ddof=1)
+    inside = np.clip(share, 1e-12, 1 - 1e-12)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        shift = norm.ppf(0.5 + level / 2) * spread / (inside * np.abs(np.log(inside)))
+        shift = t.ppf(0.5 + level / 2, df) * np.sqrt(variance) / (inside * np.abs(np.log(inside)))
         centre = np.log(-np.log(inside))
         lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
-    nothing = (estimate <= 0) | ~np.isfinite(shift)
+    nothing = (share <= 0) | ~np.isfinite(shift)
     return np.where(nothing, np.nan, lower), np.where(nothing, np.nan, upper)
 
 

@@ -49,7 +49,7 @@ class Table:
     about: str
     columns: tuple[Column, ...]
     export: str = ""  # what to add when it is missing
-    opens: str = ""  # the analyses that need it
+    opens: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the analyses that need it, with the columns they need
 
     def __getitem__(self, column: str) -> Column:
         return {c.name: c for c in self.columns}[column]
@@ -87,7 +87,11 @@ TABLES: dict[str, Table] = {
             Column("closed_date", "date", "the day it was won or lost; empty while open"),
             Column("lost_reason", "label", "why it was lost"),
             Column("competitor", "label", "who else was in it"),
-        ), "the opportunities (deals) of the CRM", "funnel metrics, sales velocity, win curve, stalled deals, lost value"),
+        ), "the opportunities (deals) of the CRM", (
+            ("win curve, win rates, stalled deals", ("created_date", "closed_date")),
+            ("funnel metrics and sales velocity", ("created_date", "closed_date", "amount")),
+            ("lost value", ("closed_date", "amount")),
+        )),
         Table("stages", ("stage",), "One stage of the sales process.", (
             Column("stage", "label", "the stage's name, as in opportunities", MUST),
             Column("rank", "count", "its place in the funnel, 1 first", MUST),
@@ -102,7 +106,7 @@ TABLES: dict[str, Table] = {
             Column("expected_close_date", "date", "the expected close date from then on", plan=True),
             Column("rep_id", "id", "who owned it from then on, or who made the change"),
         ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)",
-            "stage conversion, time in stage, lost value by stage"),
+            (("stage conversion, time in stage, lost value by stage", ("stage", "entered_at")),)),
         Table("reps", ("rep_id",), "One seller, present or past.", (
             Column("rep_id", "id", "the seller's id, as in opportunities", MUST),
             Column("rep", "label", "the seller's name", MUST),
@@ -218,7 +222,7 @@ class Settings:
     crm: str = "salesforecast"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crm:
     """Checked tables as they were known at the end of a day: `crm.opportunities`, `crm.stages`, …
 
@@ -240,6 +244,10 @@ class Crm:
 
     def __contains__(self, name: str) -> bool:
         return name in self.tables
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{name} {len(frame):,}" for name, frame in self.tables.items())
+        return f"Crm({self.settings.company}, as of {self.as_of:%Y-%m-%d}: {rows})"
 
     @property
     def deals(self) -> pd.DataFrame:
@@ -265,7 +273,8 @@ class Crm:
             When there is none of that name, with "Did you mean".
         """
         deals = self.deals
-        keep = pd.Series(True, index=deals.index)
+        keep, reps = pd.Series(True, index=deals.index), self.tables.get("reps", pd.DataFrame())
+        of_reps = pd.Series(True, index=reps.index)
         for what, value, columns in (
             ("region", region, ("region",)), ("team", team, ("team",)), ("rep", rep, ("rep", "rep_id")),
             ("product", product, ("product", "product_id", "family")),
@@ -276,43 +285,61 @@ class Crm:
                 if value not in known:
                     raise unknown(what, value, known)
                 keep &= deals[there].eq(value).any(axis=1)
-        ids = deals.loc[keep, "opportunity_id"]
-        some = {name: self.tables[name][self.tables[name]["opportunity_id"].isin(ids)].reset_index(drop=True)
-                for name in ("opportunities", "stage_history") if name in self.tables}  # fmt: skip
-        return replace(self, tables={**self.tables, **some})
+                if ours := [c for c in columns if c in reps]:
+                    of_reps &= reps[ours].eq(value).any(axis=1)
+        ids, rep_ids = deals.loc[keep, "opportunity_id"], reps.loc[of_reps, "rep_id"] if len(reps) else []
+        by_rep = bool(region or team or rep)
+        tables = dict(self.tables)
+        for name, frame in self.tables.items():
+            if name in ("opportunities", "stage_history"):
+                tables[name] = frame[frame["opportunity_id"].isin(ids)].reset_index(drop=True)
+            elif by_rep and len(reps) and "rep_id" in frame:
+                tables[name] = frame[frame["rep_id"].isin(rep_ids)].reset_index(drop=True)
+        return replace(self, tables=tables)
 
-    def at(self, day: pd.Timestamp) -> Crm:
+    def at(self, day: pd.Timestamp | str) -> Crm:
         """The tables as they were known at the end of a day before `as_of`.
 
-        With a stage history stage, amount, expected close date and rep are those of that day. Without one only created
-        and closed dates can be taken back; `of_today` names the columns that could not.
+        With a stage history stage, outcome, amount, expected close date and rep are those of that day. Without one only
+        created and closed dates can be taken back. `of_today` names the columns that could not be taken back.
         """
+        day = pd.Timestamp(day).normalize()
         if day >= self.as_of:
             return replace(self, as_of=day)
         end = day + pd.Timedelta(days=1)
         tables = {name: _until(frame, name, end) for name, frame in self.tables.items()}
-        deals = tables["opportunities"]
-        undone = deals["outcome"].ne("open") & ~(deals["closed_date"] < end)
-        deals = deals.assign(outcome=deals["outcome"].mask(undone, "open"))
-        for column in ("lost_reason", "competitor", "probability", "forecast_category"):
-            if column in deals:
-                deals = deals.assign(**{column: deals[column].mask(undone)})
-        then: list[str] = []
+        deals, then = tables["opportunities"], ["opportunity_id", "created_date", "closed_date"]
         if "stage_history" in tables:
-            last = tables["stage_history"].groupby("opportunity_id").last()
-            then = [c for c in ("stage", "amount", "expected_close_date", "rep_id") if c in last]
+            last = tables["stage_history"].groupby("opportunity_id").tail(1).set_index("opportunity_id")
             known = deals["opportunity_id"].isin(last.index)
-            for column in then:
-                past = deals["opportunity_id"].map(last[column])
-                deals = deals.assign(**{column: past.where(known, deals[column]) if column in deals else past})
-        if "stage" not in then:
-            deals = deals.assign(stage=deals["stage"].mask(undone, NOT_RECORDED))
-        of_today = [
-            c for c in deals if c not in then and c not in ("opportunity_id", "outcome", "created_date", "closed_date")
-        ]
-        return replace(self, tables={**tables, "opportunities": deals}, as_of=day, of_today=tuple(of_today))
+            outcome = last["stage"].map(self.stages.set_index("stage")["outcome"])
+            for column, past in {"outcome": outcome, **{c: last[c] for c in _CHANGING if c in last}}.items():
+                was = deals["opportunity_id"].map(past)
+                deals = deals.assign(**{column: was.where(known, deals[column]) if column in deals else was})
+                then.append(column)
+        else:
+            known = pd.Series(False, index=deals.index)
+        closes_later = ~known & deals["outcome"].ne("open") & (self._closing(deals) >= end)
+        deals = deals.assign(
+            outcome=deals["outcome"].mask(closes_later, "open"), stage=deals["stage"].mask(closes_later, NOT_RECORDED)
+        )
+        is_open = deals["outcome"] == "open"
+        for column in [c for c in ("lost_reason", "competitor", "probability", "forecast_category") if c in deals]:
+            deals = deals.assign(**{column: deals[column].mask(is_open)})
+        if "closed_date" in deals:
+            deals = deals.assign(closed_date=deals["closed_date"].mask(is_open))
+        of_today = tuple(c for c in deals if c not in then)
+        return replace(self, tables={**tables, "opportunities": deals}, as_of=day, of_today=of_today)
+
+    def _closing(self, deals: pd.DataFrame) -> pd.Series:
+        """The closed dates as known now, of deals as known then."""
+        now = self.tables["opportunities"]
+        if "closed_date" not in now:
+            return pd.Series(pd.NaT, index=deals.index)
+        return deals["opportunity_id"].map(now.set_index("opportunity_id")["closed_date"])
 
 
+_CHANGING = ("stage", "amount", "expected_close_date", "rep_id")
 NOT_RECORDED = "(not recorded)"
 _NAMES = (
     ("reps", "rep_id", ("rep", "team", "manager", "region")),
@@ -328,10 +355,8 @@ def _until(frame: pd.DataFrame, name: str, end: pd.Timestamp) -> pd.DataFrame:
     if not facts:
         return frame
     born = facts[0]
-    kept = frame[(frame[born] < end) | (frame[born].isna() & (not table[born].required))]
-    if name == "opportunities":
-        kept = frame[frame["created_date"] < end]
-    kept = kept.reset_index(drop=True)
+    # What has no date of birth is kept: nothing says that it was not there.
+    kept = frame[(frame[born] < end) | frame[born].isna()].reset_index(drop=True)
     return kept.assign(**{c: kept[c].where(kept[c] < end) for c in facts[1:]})
 
 

@@ -3,6 +3,7 @@ import gzip
 import pandas as pd
 import pytest
 
+from salesforecast.cleaning import clean
 from salesforecast.crm import load, mappings
 from salesforecast.crm import values as v
 from salesforecast.crm.mapping import parse
@@ -36,6 +37,52 @@ def test_headers_match_whatever_their_case_and_spaces(write):
     assert export.tables["opportunities"]["stage"].tolist() == ["Prospecting", "Closed Won"]
 
 
+def test_semicolons_tabs_and_bars_are_found(write, tmp_path):
+    plain = load(write(opportunities=DEALS)).tables["opportunities"]
+    for mark in ";\t|":
+        folder = tmp_path / f"sep{ord(mark)}"
+        folder.mkdir()
+        (folder / "opportunities.csv").write_text(DEALS.replace(",", mark))
+        pd.testing.assert_frame_equal(load(folder).tables["opportunities"], plain)
+
+
+def test_a_comma_at_the_end_of_every_line_moves_no_column(write, tmp_path):
+    plain = load(write(opportunities=DEALS)).tables["opportunities"]
+    head, *rows = DEALS.splitlines()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "opportunities.csv").write_text("\n".join([head, *(row + ",," for row in rows)]) + "\n")
+    pd.testing.assert_frame_equal(load(tmp_path / "c").tables["opportunities"], plain)
+
+
+def test_a_header_that_the_config_names_and_the_file_lacks_is_refused(write):
+    folder = write(
+        opportunities=DEALS,
+        salesforecast__toml='[opportunities]\nfiles = ["opportunities"]\n[opportunities.columns]\ncreated_date = "Created Dat"\n',
+    )
+    with pytest.raises(
+        SettingError,
+        match=r"created_date: There is no header in opportunities.csv 'Created Dat'. Did you mean 'created_date'",
+    ):
+        load(folder)
+
+
+def test_typed_parquet_columns_become_what_a_csv_says(tmp_path):
+    frame = pd.DataFrame({
+        "opportunity_id": [7, 12], "stage": ["Open", "Won"], "outcome": ["open", "won"], "amount": [5.5, None],
+        "created_date": pd.to_datetime(["2025-01-01T23:30Z", "2025-01-03T08:00Z"]), "is_new_customer": [True, False],
+    }).set_index("opportunity_id")  # fmt: skip
+    frame.to_parquet(tmp_path / "opportunities.PARQUET")
+    (tmp_path / "salesforecast.toml").write_text(
+        'timezone = "Europe/Oslo"\n[opportunities.aliases.opportunity_id]\n7 = "9"\n'
+    )
+    crm, _ = clean(load(tmp_path), as_of="2025-01-31")
+    deals = crm.opportunities.set_index("opportunity_id")
+    assert list(deals.index) == ["12", "9"] and deals["is_new_customer"].tolist() == [False, True]
+    assert deals["created_date"]["9"] == pd.Timestamp("2025-01-02"), (
+        "half past eleven in London is after midnight in Oslo"
+    )
+
+
 def test_gzip_and_parquet_give_the_same_as_csv(write, tmp_path):
     plain = load(write(opportunities=DEALS)).tables["opportunities"]
     (tmp_path / "gz").mkdir()
@@ -57,7 +104,7 @@ def test_the_digest_changes_with_a_byte_of_the_data_and_with_nothing_else(write)
 
 def test_the_config_of_the_folder_maps_names_stages_and_settings(write):
     folder = write(
-        deals="Deal;x,Where,Value\n".replace(";x", "") + "1,Neu,5\n2,Gewonnen,7\n",
+        deals="Deal,Where,Value,Von\n1,neu ,5,2025-01-02\n2,Gewonnen,7,2025-01-03\n",
         salesforecast__toml="""
 company = "Müller"
 fiscal_year_start = 4
@@ -67,6 +114,7 @@ files = ["deals.csv"]
 opportunity_id = "Deal"
 stage = "Where"
 amount = "Value"
+created_date = "Von"
 [[stage]]
 stage = "New"
 labels = ["Neu"]
@@ -78,7 +126,8 @@ labels = ["Gewonnen"]
     )
     export = load(folder)
     assert (export.settings.company, export.settings.fiscal_year_start) == ("Müller", 4)
-    assert export.tables["opportunities"]["stage"].tolist() == ["New", "Won"]
+    crm, _ = clean(export, as_of="2025-01-31")
+    assert crm.opportunities["stage"].tolist() == ["New", "Won"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +137,7 @@ labels = ["Gewonnen"]
         ({"opportunities": ""}, "opportunities.csv is empty"),
         ({"opportunities": "opportunity_id,amount\n"}, None),
         ({"opportunities": "stage,amount\nOpen,1\n"}, "the column for opportunity_id is missing: no header is 'opportunity_id'. Its headers: stage, amount"),
-        ({"opportunities": "opportunity_id,stage\na,b,c\nd,e,f,g\n"}, "opportunities.csv cannot be read as CSV"),
+        ({"opportunities": "opportunity_id,stage\na,b,c\nd,e,f,g\n"}, r"opportunities.csv has more values than headers in 2 lines, e.g. line 2"),
         ({"orders": "order_line_id,order_date,net_amount\n1,2025-01-01,5\n"}, "None of the files in .* holds the opportunities: orders.csv"),
         ({"opportunities__parquet": "no parquet"}, "opportunities.parquet cannot be read as Parquet"),
     ],
@@ -122,6 +171,12 @@ def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path):
         ({"date_order": "day first"}, "date_order is 'day first'; it is one of ymd, mdy, dmy"),
         ({"stage": [{"stage": "A", "outcome": "wone"}]}, "There is no outcome 'wone'. Did you mean 'won'"),
         ({"stage": [{"name": "A"}]}, r"a \[\[stage\]\] has stage, outcome"),
+        ({"timezone": "Europe/Olso"}, "There is no time zone 'Europe/Olso'. Did you mean 'Europe/Oslo'"),
+        ({"list_price_as_amount": "false"}, "list_price_as_amount is 'false'; it is true or false"),
+        ({"opportunities": {"files": 5}}, "files is 5; it is a text or a list of texts"),
+        ({"opportunities": {"columns": {"amount": 5}}}, "amount is 5; it is a text or a list of texts"),
+        ({"opportunities": {"aliases": {"stage": "x"}}}, "stage is 'x'; it is a table"),
+        ({"crm": ["x"]}, r"crm is \['x'\]; it is text"),
     ],
 )  # fmt: skip
 def test_a_config_with_a_mistake_is_refused_with_the_nearest_name(content, says):
@@ -147,7 +202,8 @@ def test_every_mapping_of_the_package_names_only_tables_and_columns_of_ours():
 @pytest.mark.parametrize(
     ("text", "value"),
     [("1234.5", 1234.5), ("1,234.50", 1234.5), ("$1,493,660", 1493660), ("USD 485,000.00", 485000), ("(1,200.00)", -1200),
-     ("-7", -7), ("€ 12", 12), ("1 234", 1234), ("90%", 0.9), ("ten", None)],
+     ("-7", -7), ("€ 12", 12), ("1 234", 1234), ("90%", 0.9), ("ten", None), ("10-20", None), ("2024-01", None),
+     ("inf", None), ("7-", -7), ("-$5", -5), ("NOK 1,000", 1000), ("12 EUR", 12)],
 )  # fmt: skip
 def test_numbers_as_people_write_them(text, value):
     got = v.parse(pd.Series([text], dtype="str"), "money").iloc[0]

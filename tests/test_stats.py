@@ -132,11 +132,17 @@ def test_resampling_accounts_is_wider_than_resampling_deals_when_accounts_behave
 
 
 def test_a_share_interval_stays_between_0_and_1_and_holds_the_estimate():
-    estimate = np.array([0.0, 0.02, 0.5, 0.99])
-    draws = np.clip(estimate + np.random.default_rng(0).normal(0, 0.02, (400, 4)), 0, 1)
-    lower, upper = stats.share_interval(estimate, draws)
+    share = np.array([0.0, 0.02, 0.5, 0.99])
+    lower, upper = stats.share_interval(share, np.full(4, 0.02**2), df=11)
     assert np.isnan(lower[0]) and (lower[1:] > 0).all() and (upper[1:] < 1).all()
-    assert (lower[1:] < estimate[1:]).all() and (estimate[1:] < upper[1:]).all()
+    assert (lower[1:] < share[1:]).all() and (share[1:] < upper[1:]).all()
+    assert upper[2] - lower[2] == pytest.approx(2 * 2.201 * 0.02, rel=0.02)  # t with 11 degrees of freedom
+
+
+def test_the_jackknife_of_a_plain_share_is_its_binomial_variance():
+    outcome = np.where(np.arange(400) % 4 == 0, "won", "lost")
+    life = table(np.zeros(400, dtype=int), np.ones(400, dtype=int), outcome)
+    assert stats.jackknife(life)[-1] == pytest.approx(0.25 * 0.75 / 399)
 
 
 def test_draws_that_mostly_failed_give_no_interval():

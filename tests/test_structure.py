@@ -22,6 +22,7 @@ ROWS = [
     {"tables", "periods", "stats", "shapes"},
     {"style", "synthetic", "text"},
     {"cells", "crm"},
+    {"ledger", "rules"},
     {"derive"},
     {"cleaning"},
     {"funnel"},

@@ -111,6 +111,11 @@ def history(*rows):
     )
 
 
+STAGES = pd.DataFrame(
+    {"stage": ["Qualify", "Won", "Lost"], "rank": [1.0, 2.0, 3.0], "outcome": ["open", "won", "lost"]}
+)
+
+
 @pytest.fixture
 def later():
     deals = opportunities(
@@ -124,7 +129,7 @@ def later():
         ("b", "2025-04-01 12:00", 2, "Won", 120.0),
         ("a", "2025-03-01", 1, "Qualify", 50.0),
     )
-    return Crm({"opportunities": deals, "stage_history": moves}, pd.Timestamp("2025-06-30"))
+    return Crm({"opportunities": deals, "stage_history": moves, "stages": STAGES}, pd.Timestamp("2025-06-30"))
 
 
 def test_a_deal_won_later_is_open_with_the_stage_and_amount_of_that_day(later):
@@ -152,12 +157,38 @@ def test_without_history_the_columns_of_today_are_named(later):
     assert "amount" in bare.of_today and "created_date" not in bare.of_today
 
 
+def test_a_reopened_deal_is_what_its_stage_was_and_an_emptied_amount_stays_empty():
+    moves = history(
+        ("a", "2025-01-01", 1, "Qualify", 10.0), ("a", "2025-01-10", 2, "Lost", 10.0), ("a", "2025-02-01", 3, "Qualify", None),
+        ("a", "2025-03-01", 4, "Won", 12.0),
+    )  # fmt: skip
+    deals = pd.DataFrame({"opportunity_id": ["a"], "stage": ["Won"], "outcome": ["won"], "amount": [12.0],
+                          "created_date": pd.to_datetime(["2025-01-01"]), "closed_date": pd.to_datetime(["2025-03-01"])})  # fmt: skip
+    crm = Crm({"opportunities": deals, "stage_history": moves, "stages": STAGES}, pd.Timestamp("2025-06-30"))
+    lost = crm.at("2025-01-20").opportunities.iloc[0]
+    assert (lost["stage"], lost["outcome"], lost["amount"]) == ("Lost", "lost", 10.0)
+    again = crm.at("2025-02-20").opportunities.iloc[0]
+    assert (again["stage"], again["outcome"]) == ("Qualify", "open") and pd.isna(again["amount"])
+
+
+def test_without_history_a_closed_deal_without_a_date_stays_closed_and_undated_deals_stay():
+    deals = opportunities(
+        outcome=["lost", "open"],
+        created_date=pd.to_datetime(["2025-01-01", None]),
+        closed_date=pd.to_datetime([None, None]),
+    )
+    then = Crm({"opportunities": deals}, pd.Timestamp("2025-06-30")).at("2025-03-31").opportunities
+    assert then["outcome"].tolist() == ["lost", "open"]
+    bare = Crm({"opportunities": opportunities()}, pd.Timestamp("2025-06-30")).at("2025-03-31").opportunities
+    assert len(bare) == 2
+
+
 def test_nothing_after_the_day_changes_what_was_known_then(later):
     day = pd.Timestamp("2025-03-31")
     deals, moves = later.opportunities.copy(), later.stage_history.copy()
     deals.loc[deals["closed_date"] > day, "closed_date"] = pd.Timestamp("2025-05-17")
     deals.loc[deals["opportunity_id"] == "b", ["stage", "outcome", "amount"]] = ["Lost", "lost", 7.0]
     moves = moves[moves["entered_at"] <= day].reset_index(drop=True)
-    changed = Crm({"opportunities": deals, "stage_history": moves}, later.as_of)
+    changed = Crm({"opportunities": deals, "stage_history": moves, "stages": STAGES}, later.as_of)
     pd.testing.assert_frame_equal(later.at(day).opportunities, changed.at(day).opportunities)
     pd.testing.assert_frame_equal(later.at(day).stage_history, changed.at(day).stage_history)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+import zoneinfo
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
@@ -34,6 +34,8 @@ class TableMapping:
         Their columns that say `closed` and `won`, where a stage table does not.
     aliases : dict
         Our column -> {their spelling: ours}. Each replacement is a row of the issues.
+    deleted : str
+        Their column that says that a row was deleted in the CRM; such rows are set apart.
     ignore : dict
         Our column -> values whose rows are set apart. Each is a row of the issues.
     """
@@ -42,6 +44,7 @@ class TableMapping:
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     per_cent: tuple[str, ...] = ()
     outcome: dict[str, str] = field(default_factory=dict)
+    deleted: str = ""
     aliases: dict[str, dict[str, str]] = field(default_factory=dict)
     ignore: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -52,6 +55,7 @@ class TableMapping:
             columns={**base.columns, **self.columns},
             per_cent=tuple(dict.fromkeys(self.per_cent + base.per_cent)),
             outcome=self.outcome or base.outcome,
+            deleted=self.deleted or base.deleted,
             aliases={**base.aliases, **self.aliases},
             ignore={**base.ignore, **self.ignore},
         )
@@ -133,19 +137,22 @@ def parse(content: dict[str, Any], where: str) -> Mapping:
         For a key, table, column or value nobody knows, with "Did you mean".
     """
     rest = dict(content)
-    crm = rest.pop("crm", None)
-    if crm is not None and crm not in mappings():
+    crm = _read(rest, "crm", str, where, "")
+    if crm and crm not in mappings():
         raise unknown("CRM mapping", crm, mappings())
     base = mappings()[crm] if crm else Mapping()
-    known = {f.name: f.type for f in fields(Settings) if f.name != "crm"}
-    settings = replace(base.settings, **{k: _plain(rest.pop(k), k, where) for k in known if k in rest})
+    given = {name: _read(rest, name, type(default), where, default) for name, default in _defaults(base.settings)}
+    settings = replace(base.settings, **given)
     if not 1 <= settings.fiscal_year_start <= 12:
         raise SettingError(f"{where}: fiscal_year_start is {settings.fiscal_year_start}; it is a month, 1 to 12.")
-    stages = tuple(_stage(s, where) for s in rest.pop("stage", []))
-    date_order = rest.pop("date_order", base.date_order)
+    stages = tuple(_stage(s, where) for s in _read(rest, "stage", list, where, []))
+    date_order = _read(rest, "date_order", str, where, base.date_order)
     if date_order and date_order not in DATE_ORDERS:
         raise SettingError(f"{where}: date_order is {date_order!r}; it is one of {', '.join(DATE_ORDERS)}.")
-    timezone, as_amount = rest.pop("timezone", base.timezone), rest.pop("list_price_as_amount", False)
+    timezone = _read(rest, "timezone", str, where, base.timezone)
+    if timezone and timezone not in zoneinfo.available_timezones():
+        raise SettingError(f"{where}: {unknown('time zone', timezone, sorted(zoneinfo.available_timezones()))}")
+    as_amount = _read(rest, "list_price_as_amount", bool, where, base.list_price_as_amount)
     tables = {name: _table(name, declared, where) for name, declared in rest.items()}
     return Mapping(
         settings,
@@ -153,8 +160,21 @@ def parse(content: dict[str, Any], where: str) -> Mapping:
         stages or base.stages,
         date_order,
         timezone,
-        bool(as_amount),
+        as_amount,
     )
+
+
+def _defaults(settings: Settings) -> list[tuple[str, Any]]:
+    return [(f.name, getattr(settings, f.name)) for f in fields(Settings) if f.name != "crm"]
+
+
+def _read(of: dict[str, Any], key: str, kind: type, where: str, default: Any) -> Any:
+    """Take a key out of a TOML table, when it is of its kind."""
+    value = of.pop(key, default)
+    if type(value) is not kind:
+        wanted = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "a table"}[kind]
+        raise SettingError(f"{where}: {key} is {value!r}; it is {wanted}.")
+    return value
 
 
 def _table(name: str, declared: Any, where: str) -> TableMapping:
@@ -165,38 +185,40 @@ def _table(name: str, declared: Any, where: str) -> TableMapping:
     for key in declared:
         if key not in parts:
             raise SettingError(f"{where}, [{name}]: {unknown('key', key, parts)}")
-    own = TABLES[name].names
+    own, rest = TABLES[name].names, dict(declared)
+    inner = {
+        part: _read(rest, part, dict, f"{where}, [{name}]", {}) for part in ("columns", "outcome", "aliases", "ignore")
+    }
     for part in ("columns", "aliases", "ignore"):
-        for column in declared.get(part, {}):
+        for column in inner[part]:
             if column not in own:
                 raise SettingError(f"{where}, [{name}.{part}]: {unknown('column', column, own)}")
+    here = f"{where}, [{name}]"
+    aliases = {c: _read(inner["aliases"], c, dict, f"{where}, [{name}.aliases]", {}) for c in list(inner["aliases"])}
     return TableMapping(
-        files=_texts(declared.get("files", ())),
-        columns={c: _texts(theirs) for c, theirs in declared.get("columns", {}).items()},
-        per_cent=_texts(declared.get("per_cent", ())),
-        outcome=dict(declared.get("outcome", {})),
-        aliases={c: {str(k): str(v) for k, v in pairs.items()} for c, pairs in declared.get("aliases", {}).items()},
-        ignore={c: _texts(values) for c, values in declared.get("ignore", {}).items()},
+        files=_texts(rest.get("files", ()), "files", here),
+        columns={c: _texts(theirs, c, f"{where}, [{name}.columns]") for c, theirs in inner["columns"].items()},
+        per_cent=_texts(rest.get("per_cent", ()), "per_cent", here),
+        outcome={k: _read(inner["outcome"], k, str, f"{where}, [{name}.outcome]", "") for k in list(inner["outcome"])},
+        deleted=_read(rest, "deleted", str, here, ""),
+        aliases={c: {str(k): str(v) for k, v in pairs.items()} for c, pairs in aliases.items()},
+        ignore={c: _texts(values, c, f"{where}, [{name}.ignore]") for c, values in inner["ignore"].items()},
     )
 
 
-def _stage(declared: dict[str, Any], where: str) -> Stage:
-    if set(declared) - {"stage", "outcome", "labels"} or "stage" not in declared:
-        raise SettingError(
-            f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one has {sorted(declared)}."
-        )
-    outcome = declared.get("outcome", "open")
+def _stage(declared: Any, where: str) -> Stage:
+    if not isinstance(declared, dict) or set(declared) - {"stage", "outcome", "labels"} or "stage" not in declared:
+        raise SettingError(f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one is {declared!r}.")
+    rest = dict(declared)
+    name, outcome = _read(rest, "stage", str, where, ""), _read(rest, "outcome", str, where, "open")
     if outcome not in OUTCOMES:
-        raise SettingError(f"{where}, stage {declared['stage']!r}: {unknown('outcome', outcome, OUTCOMES)}")
-    return Stage(declared["stage"], outcome, _texts(declared.get("labels", ())))
+        raise SettingError(f"{where}, stage {name!r}: {unknown('outcome', outcome, OUTCOMES)}")
+    return Stage(name, outcome, _texts(rest.get("labels", ()), "labels", f"{where}, stage {name!r}"))
 
 
-def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
-
-
-def _plain(value: Any, key: str, where: str) -> Any:
-    wanted = type(getattr(Settings(), key))
-    if type(value) is not wanted:
-        raise SettingError(f"{where}: {key} is {value!r}; it is {'text' if wanted is str else 'a whole number'}.")
-    return value
+def _texts(value: Any, key: str, where: str) -> tuple[str, ...]:
+    """A text, or a list of texts, as a tuple."""
+    texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else None
+    if texts is None or not all(isinstance(t, str) for t in texts):
+        raise SettingError(f"{where}: {key} is {value!r}; it is a text or a list of texts.")
+    return texts

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from salesforecast.crm.mapping import CONFIG, OWN, Mapping, TableMapping, mappings, parse, read_config
-from salesforecast.errors import DataError
+from salesforecast.errors import DataError, SettingError, unknown
 from salesforecast.tables import TABLES, Settings
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+SPARE = 20  # values beyond the headers that a line may have before it is no CSV line at all
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def load(folder: str | Path, config: str | Path | None = None) -> Export:
     mapping = parse({**declared, "crm": crm}, str(config or "no config"))
     mapping = replace(mapping, settings=replace(mapping.settings, crm=crm))
 
+    _all_there(declared, mapping, headers)
     digest, sources = hashlib.sha256(), []
     parts: dict[str, list[pd.DataFrame]] = {}
     if config:
@@ -88,7 +93,7 @@ def load(folder: str | Path, config: str | Path | None = None) -> Export:
             sources.append({"file": file.name, "table": "", "rows": pd.NA, "mapped": "", "unmapped": "", "why": why})
             continue
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        theirs = _read(file)
+        theirs = _read(file, headers[file])
         frame = _rename(theirs, named)
         parts.setdefault(table, []).append(frame)
         ours = [c for c in frame.columns if c in TABLES[table].names]
@@ -103,8 +108,20 @@ def load(folder: str | Path, config: str | Path | None = None) -> Export:
             f"`salesforecast init` writes one to start from."
         )
     tables = {name: pd.concat(p, ignore_index=True) for name, p in parts.items()}
-    _label_stages(tables, mapping)
     return Export(tables, mapping, pd.DataFrame(sources).astype({"rows": "Int64"}), digest.hexdigest())
+
+
+def _all_there(declared: dict[str, Any], mapping: Mapping, headers: dict[Path, list[str]]) -> None:
+    """Refuse a config that maps a column to a header which none of the table's files has."""
+    for table in set(declared) & set(TABLES):
+        mine = [file for file in headers if _by_name(file, mapping) == table]
+        there = {name for file in mine for name in headers[file]}
+        for ours, theirs in declared[table].get("columns", {}).items():
+            if mine and not any(ours in _columns(headers[file], mapping.tables[table]) for file in mine):
+                named = theirs if isinstance(theirs, str) else " or ".join(theirs)
+                raise SettingError(
+                    f"{CONFIG}, [{table}.columns] {ours}: {unknown(f'header in {mine[0].name}', named, sorted(there))}"
+                )
 
 
 def _detect(headers: dict[Path, list[str]]) -> str:
@@ -122,6 +139,7 @@ def _detect(headers: dict[Path, list[str]]) -> str:
 
 def _place(file: Path, header: list[str], mapping: Mapping, declared: set[str]) -> tuple[str, dict[str, str], str]:
     """The table a file holds, with our column -> their header; ("", {}, why not) when it is none of them."""
+    refused = []
     for candidate in (mapping, mappings()[OWN]):
         table = _by_name(file, candidate)
         if not table:
@@ -131,15 +149,15 @@ def _place(file: Path, header: list[str], mapping: Mapping, declared: set[str]) 
         if not missing:
             return table, found, ""
         theirs = candidate.tables[table].columns.get(missing, (missing,))
-        why = (
+        refused.append(
             f"{file.name} should hold the table '{table}', but the column for {missing} is missing: "
             f"no header is {' or '.join(repr(t) for t in theirs)}. Its headers: {', '.join(header[:30])}. "
             f'Name the right one in {CONFIG} under [{table}.columns]: {missing} = "…".'
         )
-        if table == "opportunities" or table in declared:
-            raise DataError(why)
-        return "", {}, why
-    return "", {}, "no table of this name is known"
+        needed = table == "opportunities" or table in declared
+    if refused and needed:
+        raise DataError(refused[0])
+    return "", {}, refused[0] if refused else "no table of this name is known"
 
 
 def _must_have(table: str) -> list[str]:
@@ -171,7 +189,7 @@ def _columns(header: list[str], table: TableMapping) -> dict[str, str]:
         match = next((there[k] for t in theirs if (k := "".join(t.casefold().split())) in there), None)
         if match is not None:
             found[ours] = match
-    for role, name in table.outcome.items():
+    for role, name in {**table.outcome, "deleted": table.deleted}.items():
         if (key := "".join(name.casefold().split())) in there:
             found[f"_{role}"] = there[key]
     return found
@@ -184,38 +202,64 @@ def _rename(theirs: pd.DataFrame, named: dict[str, str]) -> pd.DataFrame:
     return pd.concat([ours, rest], axis=1)
 
 
-def _label_stages(tables: dict[str, pd.DataFrame], mapping: Mapping) -> None:
-    """Their stage labels become ours, where the config declares them."""
-    names = {label: s.stage for s in mapping.stages for label in s.labels}
-    for table in ("opportunities", "stage_history"):
-        if names and table in tables and "stage" in tables[table]:
-            stage = tables[table]["stage"]
-            tables[table] = tables[table].assign(stage=stage.map(names).fillna(stage))
-
-
 def _header(file: Path) -> list[str]:
-    if file.suffix == ".parquet":
+    if _is_parquet(file):
         import pyarrow.parquet as pq
 
         try:
             return list(pq.read_schema(file).names)
         except Exception as error:
             raise DataError(f"{file.name} cannot be read as Parquet: {error}.") from None
-    return list(_csv(file, nrows=0).columns)
+    return [str(c) for c in _csv(file, header=0, nrows=0).columns]
 
 
-def _read(file: Path) -> pd.DataFrame:
-    if file.suffix == ".parquet":
-        return pd.read_parquet(file)
-    return _csv(file)
+def _read(file: Path, header: list[str]) -> pd.DataFrame:
+    """A file as text, whatever it holds."""
+    if _is_parquet(file):
+        import pyarrow.parquet as pq
+
+        frame = pq.read_table(file).to_pandas(ignore_metadata=True)
+        return pd.DataFrame({str(c): _as_text(frame[c]) for c in frame}, index=frame.index)
+    spare = [f"\0{i}" for i in range(SPARE)]  # where commas at the end of a line, or too many fields, end up
+    frame = _csv(file, header=None, skiprows=1, names=[*header, *spare], index_col=False)
+    beyond = frame[spare].notna() & (frame[spare] != "")
+    if beyond.any(axis=None):
+        lines = (frame.index[beyond.any(axis=1)] + 2).tolist()
+        raise DataError(
+            f"{file.name} has more values than headers in {len(lines):,} lines, e.g. line {lines[0]:,}: perhaps a comma stands "
+            f"in a value without quotes. Export it again with quoted values."
+        )
+    return frame[header]
 
 
-def _csv(file: Path, nrows: int | None = None) -> pd.DataFrame:
+def _is_parquet(file: Path) -> bool:
+    return file.name.casefold().endswith(".parquet")
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    """A typed column as a CSV would write it."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        text = column.map(lambda v: v.isoformat(), na_action="ignore")
+    elif pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
+        text = column.astype("Int64")
+    else:
+        text = column
+    return text.astype("str").mask(column.isna())
+
+
+def _separator(file: Path, encoding: str) -> str:
+    """What stands between the headers most often, outside of quotes."""
+    opener: Any = gzip.open if file.suffix.casefold() == ".gz" else open
+    with opener(file, "rt", encoding=encoding) as lines:
+        first = re.sub(r'"[^"]*"', "", next((line for line in lines if line.strip()), ""))
+    return max(",;\t|", key=first.count)
+
+
+def _csv(file: Path, **options: Any) -> pd.DataFrame:
     for encoding in ("utf-8-sig", "cp1252"):
         try:
-            return pd.read_csv(
-                file, dtype=str, keep_default_na=False, encoding=encoding, nrows=nrows, skip_blank_lines=True
-            )
+            between = _separator(file, encoding)
+            return pd.read_csv(file, sep=between, dtype=str, keep_default_na=False, encoding=encoding, **options)
         except UnicodeDecodeError:
             continue
         except pd.errors.EmptyDataError:

@@ -10,18 +10,13 @@ import pandas as pd
 from salesforecast.errors import DataError
 from salesforecast.tables import Kind, examples
 
-NOTHING = {"-", "–", "—", "none", "null", "nan", "n/a", "na", "(no value)", "(none)", "(blank)", "#n/a"}
+# What people and programs write where there is nothing. NA, None and null may be names (North America, Mr None), so in
+# text only the others count.
+NOTHING_IN_TEXT = {"-", "–", "—", "(no value)", "(none)", "(blank)", "#n/a"}
+NOTHING = NOTHING_IN_TEXT | {"none", "null", "nan", "n/a", "na"}
 FLAGS = {
-    "true": True,
-    "yes": True,
-    "y": True,
-    "1": True,
-    "t": True,
-    "false": False,
-    "no": False,
-    "n": False,
-    "0": False,
-    "f": False,
+    **dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "n", "f", "0", "0.0"), False),
 }
 
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?"
@@ -151,7 +146,7 @@ def _time(text: pd.Series) -> pd.Series:
 
 
 def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
-    plain = pd.to_numeric(text, errors="coerce").astype("float64")
+    plain = pd.to_numeric(text, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
     odd = text[plain.isna() & text.notna()]
     if odd.empty:
         return plain / 100 if per_cent else plain
@@ -159,20 +154,17 @@ def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
     if comma:
         odd = text.dropna()  # then 2.000 is two thousand, which the fast way above has read as 2
     percent = odd.str.contains("%", regex=False)
-    negative = odd.str.contains(r"^\s*\(.*\)\s*$|^\s*[^\d]{0,4}[−-]", regex=True)
-    bare = odd.str.replace(
-        r"(?i)^\s*[(−-]?\s*[a-z]{0,3}\s*[$€£¥]?\s*|[$€£¥%()'’\s\u00a0\u202f−-]|[a-z]{3}\s*$", "", regex=True
+    negative = odd.str.contains(r"^\s*\(.*\)\s*$|^[^\d]*[−-]|[−-]\s*$", regex=True)
+    bare = odd.str.replace(r"(?i)^[\s(−-]*(?:[a-z]{1,3}(?=[\s$€£¥\d−-]))?[\s$€£¥(−-]*", "", regex=True)
+    bare = bare.str.replace(r"(?i)[\s$€£¥%)]*(?:\s*[a-z]{3})?[\s%)−-]*$", "", regex=True)
+    bare = bare.str.replace(r"['’\s\u00a0\u202f]", "", regex=True)
+    thousands, point = (".", ",") if comma else (",", ".")
+    bare = bare.str.replace(thousands, "", regex=False).str.replace(point, ".", regex=False)
+    value = pd.to_numeric(bare.where(bare.str.fullmatch(r"\d+(\.\d*)?|\.\d+")), errors="coerce") * np.where(
+        negative, -1.0, 1.0
     )
-    bare = (
-        bare.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-        if comma
-        else bare.str.replace(",", "", regex=False)
-    )
-    value = pd.to_numeric(bare, errors="coerce") * np.where(negative, -1.0, 1.0)
-    scale = np.where(percent | per_cent, 100.0, 1.0)
-    if per_cent:
-        plain = plain / 100
-    plain.loc[odd.index] = value / scale
+    plain = plain / 100 if per_cent else plain
+    plain.loc[odd.index] = value / np.where(percent | per_cent, 100.0, 1.0)
     return plain
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from salesforecast.errors import MissingTable, TooLittleData
 
 ENOUGH = 10  # at risk: below this a curve is not followed further
 NEARLY_ALL = 0.99  # of all wins: the age by which they have come is the horizon; open deals older than it have stalled
+BLOCKS = 8  # of time: fewer say too little of how one differs from the next
 FAR = 10**7  # days: a deal that is open closes after everything else
 
 
@@ -32,12 +34,26 @@ class Observed:
         """A date in days since the first deal was entered."""
         return (when - self.zero).days
 
-    def table(self, since: int, last: int, ages: int) -> stats.LifeTable:
-        """The life table of the days `since` to `last`, both included."""
+    def table(self, since: int, last: int, ages: int, group: np.ndarray | None = None) -> stats.LifeTable:
+        """The life table of the days `since` to `last`, both included, by account or by the groups given."""
+        group, groups = (self.group, self.groups) if group is None else (group, int(group.max()) + 1)
+        seen = (self.closed >= since) & (self.created <= last)
         entry = np.maximum(0, np.maximum(since, self.first_close) - self.created)
         over = self.closed <= last
         exit = np.where(over, self.closed, last) - self.created
-        return stats.life_table(entry, exit, np.where(over, self.outcome, "open"), self.group, self.groups, ages)
+        outcome = np.where(over, self.outcome, "open")
+        return stats.life_table(entry[seen], exit[seen], outcome[seen], group[seen], groups, ages)
+
+    def by_time(self, last: int, ages: int) -> stats.LifeTable:
+        """The life table up to `last` in blocks of calendar time: quarters, or months or weeks where those are few."""
+        begin, end = (self.zero + pd.Timedelta(days=d) for d in (self.first_close, last))
+        every = [pd.date_range(begin, end, freq=f)[1:] for f in ("QS", "MS", "W-MON")]
+        starts = next((e for e in every if len(e) + 1 >= BLOCKS), every[-1])
+        edges = [self.first_close, *((s - self.zero).days for s in starts), last + 1]
+        parts = [self.table(a, b - 1, ages, np.zeros_like(self.group)) for a, b in pairwise(edges) if b > a]
+        return stats.LifeTable(
+            *(np.vstack(p) for p in zip(*((t.entered, t.left, t.won, t.lost) for t in parts), strict=True))
+        )
 
 
 def observed(deals: pd.DataFrame) -> Observed:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import ENOUGH, horizon, observed, whole
+from salesforecast.funnel.observed import ENOUGH, FAR, Observed, horizon, observed, whole
 
 AGES = (30, 60, 90, 180, 365)
 
@@ -22,7 +22,9 @@ def win_curve(
 
     Every dated deal counts from the day it was entered (or from the first day on which the data show any closing, when
     it is older) to the day it closed or, still open, to `as_of`. The curve is followed to the last age at which at
-    least 10 deals are observed. The band resamples accounts.
+    least 10 deals are observed. The band is that of the share in the long run: quarters share good and bad luck, and deals of
+    an account are alike, so the variance is that between quarters (months or weeks, where there are fewer than 8 quarters)
+    plus what accounts add to it.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def win_curve(
 
     Source
     ------
-    Aalen & Johansen (1978); Putter, Fiocco & Geskus (2007). Left truncation by delayed entry.
+    Aalen & Johansen (1978); Putter, Fiocco & Geskus (2007). Left truncation by delayed entry. Variance clustered two ways:
+    Cameron, Gelbach & Miller (2011).
     """
     if since is not None:
         deals = deals[deals["created_date"] >= since]
@@ -53,14 +56,23 @@ def win_curve(
         raise TooLittleData(
             f"There are {int(table.won.sum())} won deals with dates; a win curve needs at least {ENOUGH}."
         )
-    won, lost = stats.incidence(table, stats.weights(seen.groups))
-    lower, upper = stats.share_interval(won[0], won[1:], level)
+    won, lost = stats.incidence(table, np.ones((1, seen.groups)))
+    lower, upper = stats.share_interval(won[0], *_variance(seen, table, as_of), level)
     ages = np.unique(np.append(np.arange(0, end + 1, 7), end))
     frame = pd.DataFrame({
         "age": ages, "n": table.at_risk()[ages].astype("int64"), "won": won[0][ages], "lower": lower[ages], "upper": upper[ages],
         "lost": lost[0][ages],
     })  # fmt: skip
     return frame.assign(undecided=1 - frame["won"] - frame["lost"])
+
+
+def _variance(seen: Observed, table: stats.LifeTable, as_of: pd.Timestamp) -> tuple[np.ndarray, int]:
+    """The variance of the curve with deals of one time, and deals of one account, alike; and its degrees of freedom."""
+    ages = table.won.shape[1]
+    blocks = seen.by_time(seen.day(as_of), ages)
+    each = stats.jackknife(seen.table(-FAR, seen.day(as_of), ages, np.arange(len(seen.created)) % stats.GROUPS))
+    accounts_add = stats.jackknife(table) - each
+    return np.maximum(stats.jackknife(blocks) + accounts_add, each / 2), blocks.won.shape[0] - 1
 
 
 def finding_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> str:
