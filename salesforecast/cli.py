@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from salesforecast import __version__
 from salesforecast.errors import SalesforecastError, SettingError
 
 DEMO_PERIOD = "2025Q2"
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         description="From a CRM export to a quarterly sales report whose numbers are right and can show it.",
         epilog="Start with: salesforecast demo",
     )
+    parser.add_argument("--version", action="version", version=f"salesforecast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
@@ -97,6 +99,7 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     given = {"data": str(args.data), "period": args.period, "as_of": args.as_of, "config": str(args.config or "")}
+    given = {name: value for name, value in given.items() if value}
     for pair in args.parameter:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -106,12 +109,18 @@ def _report(args: argparse.Namespace) -> int:
     from salesforecast.crm import load
     from salesforecast.periods import period
 
-    # What is wrong with the data or the period is said here, in one line, and not once per notebook.
-    export = load(given["data"], given["config"] or None)
+    # What is wrong with the data, the period or a filter is said here, in one line, and not once per notebook.
+    export = load(given["data"], given.get("config"))
     asked = period(given["period"], export.settings.fiscal_year_start)
-    crm, _ = clean(export, as_of=given["as_of"])
+    crm, _ = clean(export, as_of=given.get("as_of", ""))
     asked.so_far(crm.as_of)
-    return _run(args.notebook, given, args.out or Path("reports") / asked.label, args.jobs)
+    first = crm.first_day
+    if asked.until <= first:
+        raise SettingError(f"{asked.label} ends before the data begin ({first:%Y-%m-%d}).")
+    only = {name: given[name] for name in ("region", "team", "rep", "product") if given.get(name)}
+    crm.only(**only)
+    part = "".join(f"-{name}-{''.join(ch for ch in value if ch.isalnum())[:40]}" for name, value in only.items())
+    return _run(args.notebook, given, args.out or Path("reports") / (asked.label + part), args.jobs)
 
 
 def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> int:
@@ -128,7 +137,9 @@ def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> 
         else:
             print(f"  {name}: {status} ({time.monotonic() - begun[name]:.1f} s)", file=sys.stderr, flush=True)
 
-    outcomes = report.run(names, out, parameters=parameters, cwd=Path.cwd(), jobs=jobs, progress=progress)
+    outcomes = report.run(
+        names, out, parameters=parameters, folder=Path.cwd(), cwd=Path.cwd(), jobs=jobs, progress=progress
+    )
     failed = [o for o in outcomes if o.status != "ok"]
     for o in failed:
         where = f" in '{o.section}'" if o.section else ""
@@ -145,7 +156,9 @@ def _check(args: argparse.Namespace) -> int:
 
     export = load(args.data, args.config)
     crm, issues = clean(export)
-    print(f"Read as: {export.settings.crm}. Data known until {crm.as_of:%Y-%m-%d}.\n\nFiles")
+    company = export.settings
+    print(f"Read as: {company.crm}. Company: {company.company}. Currency: {company.currency}")
+    print(f"Last record: {crm.as_of:%Y-%m-%d}. When the export was made later, give that day with --as-of.\n\nFiles")
     for file in export.sources.itertuples():
         if file.table:
             print(f"  {file.file}: {file.table}, {plural(file.rows, 'row')}")
@@ -160,16 +173,22 @@ def _check(args: argparse.Namespace) -> int:
         where = f"{kind.table}.{kind.column}" if kind.column else kind.table
         print(f"  {kind.n:,} × {where} ({kind.done}): {kind.rule}. {kind.why}")
     if args.issues:
+        if args.issues.is_dir():
+            raise SettingError(f"--issues is the folder {args.issues}; name a file, as issues.csv.")
         args.issues.parent.mkdir(parents=True, exist_ok=True)
         for_spreadsheet(issues).to_csv(args.issues, index=False, lineterminator="\n")
         print(f"  Every change: {args.issues}")
     print("\nAnalyses")
     for table in TABLES.values():
-        if table.opens:
-            print(
-                f"  {'yes' if table.name in crm else 'no '}  {table.opens}"
-                + ("" if table.name in crm else f": add {table.export}")
+        for analysis, columns in table.opens:
+            frame = crm.tables.get(table.name)
+            missing = [c for c in columns if frame is None or c not in frame or frame[c].isna().all()]
+            why = (
+                f": add {table.export}"
+                if frame is None
+                else f": {', '.join(missing)} of '{table.name}' is empty; map it"
             )
+            print(f"  no   {analysis}{why}" if missing else f"  yes  {analysis}")
     return 0
 
 
@@ -207,10 +226,11 @@ def _init(args: argparse.Namespace) -> int:
     (args.folder / "notebooks").mkdir(parents=True, exist_ok=True)
     (args.folder / "data").mkdir(exist_ok=True)
     for path in report.notebooks().values():
-        shutil.copy(path, args.folder / "notebooks" / path.name)
+        report.copy_for_project(path, args.folder / "notebooks" / path.name, data="../data")
     shutil.copy(Path(__file__).parent / "crm" / "template" / CONFIG, args.folder / "data" / CONFIG)
     print(
-        f"Project: {_shown(args.folder)}. Put the export into data/, look into data/{CONFIG}, then: salesforecast check data"
+        f"Project: {_shown(args.folder)}. Put the export into its data/, look into data/{CONFIG}, then: "
+        f"cd {_shown(args.folder)} && salesforecast check data"
     )
     return 0
 

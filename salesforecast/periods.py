@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from salesforecast.errors import SettingError
@@ -14,9 +13,9 @@ MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
 ONE_DAY = pd.Timedelta(days=1)
 
 _FORMS = {
-    "Q": (re.compile(r"(\d{4})-?Q([1-4])"), "quarter"),
-    "M": (re.compile(r"(\d{4})-(0[1-9]|1[0-2])"), "month"),
-    "Y": (re.compile(r"(\d{4})"), "year"),
+    "Q": (re.compile(r"([12][0-9]{3})-?Q([1-4])"), "quarter"),
+    "M": (re.compile(r"([12][0-9]{3})-(0[1-9]|1[0-2])"), "month"),
+    "Y": (re.compile(r"([12][0-9]{3})"), "year"),
 }
 _A_YEAR = {"Q": 4, "M": 12, "Y": 1}
 
@@ -113,25 +112,6 @@ def period(label: str, fiscal_year_start: int = 1) -> Period:
     text = str(label).strip().upper()
     kind = _kind(text)
     return _named(pd.Period(text.replace("-Q", "Q"), freq=_freq(kind, fiscal_year_start)), kind, fiscal_year_start)
-
-
-def latest(kind: str, as_of: pd.Timestamp, fiscal_year_start: int = 1) -> Period:
-    """The last period of a kind ("Q", "M", "Y") that is complete by the end of `as_of`.
-
-    >>> latest("Q", pd.Timestamp("2025-06-29")).label, latest("Q", pd.Timestamp("2025-06-30")).label
-    ('2025Q1', '2025Q2')
-    """
-    now = _named_at(as_of, kind, fiscal_year_start)
-    return now if now.until <= as_of + ONE_DAY else now.previous()
-
-
-def working_days(since: pd.Timestamp, until: pd.Timestamp) -> int:
-    """Mondays to Fridays from `since` to the day before `until`.
-
-    >>> working_days(pd.Timestamp("2025-06-06"), pd.Timestamp("2025-06-10"))
-    2
-    """
-    return int(np.busday_count(since.date(), until.date()))
 
 
 def day(text: str, name: str = "as_of") -> pd.Timestamp:

@@ -108,6 +108,17 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
     return _declared(_read(path), Path(path).stem)
 
 
+def copy_for_project(path: str | Path, to: str | Path, *, data: str) -> None:
+    """Copy a notebook without its outputs, with another default for the parameter `data`."""
+    nb = _read(path)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        if _tagged(cell, "parameters"):
+            cell.source = re.sub(r'(?m)^(data: str = )"[^"]*"', lambda m: f"{m[1]}{json.dumps(data)}", cell.source)
+    nbformat.write(nb, to)
+
+
 def _declared(nb: Any, name: str) -> dict[str, Parameter]:
     cell = next((cell for cell in nb.cells if _tagged(cell, "parameters")), None)
     if cell is None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 LEVEL = 0.95
 REPLICATES = 400
+FEW = 20  # accounts: fewer say too little of how one differs from the next
 GROUPS = 500  # accounts are gathered into at most so many groups before they are resampled
 
 
@@ -56,11 +57,13 @@ class LifeTable:
 def group_codes(accounts: pd.Series, most: int = GROUPS) -> np.ndarray:
     """A group for each row, so that rows of one account share it: the unit that is resampled.
 
-    Rows without an account are each their own. More than `most` accounts are dealt out over `most` groups in the
-    order of their names, which leaves the groups as independent as the accounts.
+    Rows without an account are each their own; so are all, when there are fewer than 20 accounts. More than `most`
+    accounts are dealt out over `most` groups in the order of their names, which leaves the groups as independent as the
+    accounts.
     """
     own = pd.Series(np.arange(len(accounts)), index=accounts.index).map("row {:09d}".format)
-    codes = pd.factorize(accounts.astype("str").fillna(own), sort=True)[0]
+    named = accounts.astype("str") if accounts.nunique() >= FEW else accounts.astype("str").mask(accounts.notna())
+    codes = pd.factorize(named.fillna(own), sort=True)[0]
     return codes % most
 
 
@@ -158,7 +161,7 @@ def share_interval(
         shift = t.ppf(0.5 + level / 2, df) * np.sqrt(variance) / (inside * np.abs(np.log(inside)))
         centre = np.log(-np.log(inside))
         lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
-    nothing = (share <= 0) | ~np.isfinite(shift)
+    nothing = (share <= 0) | (share >= 1) | (variance <= 0) | ~np.isfinite(shift)
     return np.where(nothing, np.nan, lower), np.where(nothing, np.nan, upper)
 
 

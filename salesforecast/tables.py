@@ -250,6 +250,13 @@ class Crm:
         return f"Crm({self.settings.company}, as of {self.as_of:%Y-%m-%d}: {rows})"
 
     @property
+    def first_day(self) -> pd.Timestamp:
+        """The first day on which a deal was entered or closed."""
+        deals = self.tables["opportunities"]
+        days = [deals[c].min() for c in ("created_date", "closed_date") if c in deals]
+        return min([d for d in days if pd.notna(d)], default=self.as_of)
+
+    @property
     def deals(self) -> pd.DataFrame:
         """The opportunities with the names behind their ids: rep, team, manager, region (of the rep), account, product, family."""
         deals = self.tables["opportunities"]

@@ -7,6 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
+from salesforecast import cards
 from salesforecast import cells as show
 from salesforecast import text as texts
 from salesforecast.errors import DataError, MissingTable, TooLittleData
@@ -203,8 +204,8 @@ def test_what_differs_between_machines_is_not_in_the_visible_output(shell):
 
 
 def test_cards_escape_what_they_show_and_hide_the_line_from_screen_readers():
-    card = show.Card("<b>Bookings", "$3.12M", ("<i>x", "y"), (("vs <2024>", "+6%", True),), (1, 2, float("nan"), 4, 3))
-    html = show.Cards([card], note="<u>")._repr_html_()
+    card = cards.Card("<b>Bookings", "$3.12M", ("<i>x", "y"), (("vs <2024>", "+6%", True),), (1, 2, float("nan"), 4, 3))
+    html = cards.Cards([card], note="<u>")._repr_html_()
     assert "<b>B" not in html
     assert "<i>x" not in html
     assert "<2024>" not in html
@@ -215,7 +216,7 @@ def test_cards_escape_what_they_show_and_hide_the_line_from_screen_readers():
 
 
 def test_a_ring_stands_a_year_before_the_dot():
-    html = show._spark(show.Card("x", "1", spark=(0.0, 1.0, 2.0, 3.0, 4.0)))
+    html = cards._spark(cards.Card("x", "1", spark=(0.0, 1.0, 2.0, 3.0, 4.0)))
     assert '<circle class="ago" cx="4.0" cy="34.0"' in html
     assert '<circle class="now" cx="194.0" cy="4.0"' in html
 
@@ -224,4 +225,4 @@ def test_a_ring_stands_a_year_before_the_dot():
     ("value", "html"), [("47 days", "47 <small>days</small>"), ("$3.12M", "$3.12M"), ("A & B", "A &amp; B")]
 )
 def test_the_unit_of_a_figure_is_small(value, html):
-    assert f'<td class="value">{html}</td>' in show.Cards([show.Card("x", value)])._repr_html_()
+    assert f'<td class="value">{html}</td>' in cards.Cards([cards.Card("x", value)])._repr_html_()

@@ -54,7 +54,7 @@ def test_bad_input_is_one_message_with_the_fix_and_exit_code_2(capsys, tmp_path,
 def test_check_says_what_was_read_cleaned_and_is_possible(capsys, tmp_path):
     code, out, _ = run(capsys, "check", SAMPLE, "--issues", tmp_path / "new" / "issues.csv")
     assert code == 0
-    assert "Read as: salesforce. Data known until 2025-06-30." in out
+    assert "Read as: salesforce. Company: Larkfield Instruments" in out and "Last record: 2025-06-30." in out
     assert "Opportunity.csv: opportunities, 6,000 rows" in out
     assert re.search(r"yes +stage conversion", out)
     assert (tmp_path / "new" / "issues.csv").read_text().startswith("table,row,column,rule,was,became,why\n")

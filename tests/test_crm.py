@@ -71,7 +71,7 @@ def test_typed_parquet_columns_become_what_a_csv_says(tmp_path):
         "opportunity_id": [7, 12], "stage": ["Open", "Won"], "outcome": ["open", "won"], "amount": [5.5, None],
         "created_date": pd.to_datetime(["2025-01-01T23:30Z", "2025-01-03T08:00Z"]), "is_new_customer": [True, False],
     }).set_index("opportunity_id")  # fmt: skip
-    frame.to_parquet(tmp_path / "opportunities.PARQUET")
+    frame.to_parquet(tmp_path / "opportunities.PARQUET", index=True)
     (tmp_path / "salesforecast.toml").write_text(
         'timezone = "Europe/Oslo"\n[opportunities.aliases.opportunity_id]\n7 = "9"\n'
     )

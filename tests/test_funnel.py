@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforecast import funnel, synthetic
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.periods import period
 
 STAGES = pd.DataFrame(
@@ -102,11 +102,8 @@ def test_open_deals_without_a_created_date_are_told_not_dropped():
     d.loc[d.index[d["outcome"] == "open"][:5], "created_date"] = pd.NaT
     row = funnel.metrics(d, period=period("2025Q2"), as_of=END).iloc[0]
     assert row["undated"] == 5 and row["open_deals"] == (d["outcome"] == "open").sum() - 5
-    cards = str(
-        funnel.cards_metrics(
-            funnel.metrics(d, period=period("2025Q2"), as_of=END), funnel.changes(d, period=period("2025Q2"), as_of=END)
-        )
-    )
+    found = (f(d, period=period("2025Q2"), as_of=END) for f in (funnel.metrics, funnel.changes, funnel.trend))
+    cards = str(funnel.cards_metrics(*found))
     assert "5 more without a date" in cards
 
 
@@ -145,7 +142,7 @@ def test_one_changed_factor_takes_the_whole_change():
     assert size == pytest.approx(8 / 5)
     changes = funnel.changes(larger, period=period("2025Q2"), as_of=END)
     text = funnel.finding_velocity_drivers(more, changes)
-    assert "**larger deals** added" in text and "Velocity rose by" in text
+    assert "**larger deals added" in text and "Velocity rose by" in text
 
 
 def test_too_few_wins_are_said_with_how_many_there_are():
@@ -276,7 +273,7 @@ def rates(*rows):
 
 def test_the_finding_names_the_lowest_share_not_the_largest_count():
     text = funnel.finding_stage_conversion(rates(("Qualify", 600, 1000), ("Propose", 50, 200)))
-    assert "**Propose** loses the largest share: 25% of 200" in text
+    assert "**Propose** loses the largest share: 75% of the 200 deals" in text
 
 
 def test_the_finding_does_not_single_out_a_stage_by_luck():
@@ -334,7 +331,110 @@ def test_lost_by_stage_takes_the_furthest_stage():
     })  # fmt: skip
     got = funnel.lost_by_stage(frame, HISTORY, STAGES, period=period("2025Q1"), as_of=pd.Timestamp("2025-01-10"))
     assert got[["stage", "lost", "amount"]].to_numpy().tolist() == [["Qualify", 1, 10.0], ["Propose", 1, 20.0]]
-    assert "**Propose**: $20 of $30 (67%)" in funnel.finding_lost_by_stage(got)
+    assert "**Propose** holds the most lost value: $20 of $30 (67%)" in funnel.finding_lost_by_stage(got)
+
+
+def test_missing_amounts_are_counted_and_never_a_zero():
+    d = company()
+    d.loc[d["product"] == "Borealis", "amount"] = None
+    got = funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="product").set_index("product")
+    assert got.loc["Borealis", ["valued", "amount"]].tolist() == [0, 0.0] and got.loc["Borealis", "lost"] > 0
+    assert "have no amount" in funnel.finding_lost_value(got.reset_index())
+    with pytest.raises(TooLittleData, match="none has an amount"):
+        funnel.lost_value(d.assign(amount=np.nan).assign(amount=lambda x: x["amount"].where(x["outcome"] != "won", 5.0)),
+                          period=period("2025Q1"), as_of=END, by="product")  # fmt: skip
+    bare = funnel.metrics(d.assign(amount=np.nan), period=period("2025Q2"), as_of=END)
+    assert bare[["bookings", "open_amount"]].isna().all(axis=None)
+    changes = funnel.changes(d.assign(amount=np.nan), period=period("2025Q2"), as_of=END)
+    assert "No deal won in 2025Q2 has an amount" in funnel.finding_metrics(bare, changes)
+
+
+def test_flags_and_unknown_columns_to_split_by():
+    d = company().assign(is_new_customer=pd.array([True, False] * 300, dtype="boolean"))
+    got = funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="is_new_customer")
+    assert set(got["is_new_customer"]) == {"True", "False"}
+    with pytest.raises(SettingError, match="There is no column to split by 'prodct'. Did you mean 'product'"):
+        funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="prodct")
+    assert funnel.lost_value(d, period=period("2025Q1"), as_of=END).columns[0] == "product"
+    with pytest.raises(MissingTable, match="family, which comes with the table 'products'"):
+        funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="family")
+
+
+def test_a_reason_only_lost_deals_carry_has_no_loss_rate():
+    d = company().assign(lost_reason=lambda x: x["outcome"].map({"lost": "price"}))
+    got = funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="lost_reason")
+    assert "loss_rate" not in got and list(got["lost_reason"]) == ["price"]
+
+
+def test_a_curve_that_still_rises_is_not_called_the_end():
+    young = company(n=2000, days=45)  # wins take up to 40 days, losses up to 120
+    cut = young[young["created_date"] >= END - pd.Timedelta(days=30)]
+    curve, rates = (f(cut, as_of=END) for f in (funnel.win_curve, funnel.win_rates))
+    text = funnel.finding_win_curve(curve, rates)
+    assert "within" in text and "still undecided" in text and "too high" not in text
+    assert rates["error"].isna().all()
+    with pytest.raises(TooLittleData, match="wins still come at that age"):
+        funnel.stalled(cut, as_of=END)
+
+
+def test_a_handful_of_deals_at_the_first_ages_is_no_curve():
+    old = company(n=200, days=400).assign(created_date=lambda x: x["created_date"] - pd.Timedelta(days=100))
+    late = old[old["closed_date"] > END - pd.Timedelta(days=60)]
+    with pytest.raises(TooLittleData):
+        funnel.win_curve(late, as_of=END)
+
+
+def test_few_wins_have_a_mean_and_no_interval_and_no_sure_change():
+    d = company(n=160)
+    metrics, changes = (f(d, period=period("2025-06"), as_of=END) for f in (funnel.metrics, funnel.changes))
+    assert metrics.iloc[0]["valued"] < 10 and pd.notna(metrics.iloc[0]["average_size"])
+    assert pd.isna(metrics.iloc[0]["average_size_lower"]) and pd.isna(metrics.iloc[0]["velocity"])
+    assert not changes.loc[changes["metric"] == "average_size", "sure"].any()
+    assert "are too few to say" in funnel.finding_metrics(metrics, changes)
+
+
+def test_one_account_gives_intervals_as_wide_as_deals_by_themselves():
+    d = company()
+    one, many = (
+        funnel.metrics(x, period=period("2025Q2"), as_of=END).iloc[0]
+        for x in (d.assign(account_id="A"), d.drop(columns="account_id"))
+    )
+    assert one["win_rate_upper"] - one["win_rate_lower"] == pytest.approx(
+        many["win_rate_upper"] - many["win_rate_lower"]
+    )
+
+
+def test_a_period_before_the_data_says_so():
+    with pytest.raises(TooLittleData, match="2020Q1 ends before the first deal was entered"):
+        funnel.metrics(company(), period=period("2020Q1"), as_of=END)
+
+
+def test_the_trend_ends_with_the_metrics_of_the_period():
+    d = company(n=2000)
+    trend, now = (
+        funnel.trend(d, period=period("2025Q2"), as_of=END),
+        funnel.metrics(d, period=period("2025Q2"), as_of=END).iloc[0],
+    )
+    assert len(trend) == 9 and trend["period"].iloc[-1] == "2025Q2"
+    assert trend["velocity"].iloc[-1] == pytest.approx(now["velocity"])
+
+
+def test_a_stage_nobody_leaves_is_not_passed_over():
+    rows = [(f"a{i}", "2025-01-01", "Qualify") for i in range(20)] + [
+        (f"a{i}", "2025-01-03", "Propose") for i in range(20)
+    ]
+    times = funnel.time_in_stage(moves(*rows, ("a0", "2025-01-05", "Won")), STAGES, as_of=pd.Timestamp("2025-06-30"))
+    assert "**Propose** holds deals longest: 19 of 20 stays have not ended" in funnel.finding_time_in_stage(times)
+
+
+def test_a_stay_without_an_interval_is_no_winner():
+    rows = [(f"a{i}", "2025-01-01", "Qualify") for i in range(20)] + [
+        (f"a{i}", f"2025-01-{2 + i % 9:02}", "Lost") for i in range(20)
+    ]
+    times = funnel.time_in_stage(
+        moves(*rows, ("z", "2025-01-01", "Propose"), ("z", "2025-02-01", "Won")), STAGES, as_of=END
+    )
+    assert "cannot be told apart" in funnel.finding_time_in_stage(times)
 
 
 def test_a_name_from_the_crm_is_no_markup_in_a_finding():

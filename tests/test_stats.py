@@ -112,9 +112,14 @@ def test_the_order_of_the_deals_does_not_matter(rows, random):
 
 
 def test_rows_of_one_account_share_a_group_and_rows_without_one_do_not():
-    codes = stats.group_codes(pd.Series(["b", "a", "b", None, None], dtype="str"))
-    assert codes[0] == codes[2] and len(set(codes)) == 4
+    names = [f"{i:02}" for i in range(25)]
+    codes = stats.group_codes(pd.Series([*names, "03", None, None], dtype="str"))
+    assert codes[25] == codes[3] and len(set(codes)) == 27
     assert stats.group_codes(pd.Series([f"{i:04}" for i in range(2000)], dtype="str")).max() == stats.GROUPS - 1
+
+
+def test_few_accounts_are_not_resampled_as_accounts():
+    assert len(set(stats.group_codes(pd.Series(["a", "a", "b"], dtype="str")))) == 3
 
 
 def test_resampling_accounts_is_wider_than_resampling_deals_when_accounts_behave_alike():

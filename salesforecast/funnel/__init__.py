@@ -26,6 +26,7 @@ from salesforecast.funnel.velocity import (
     finding_metrics,
     finding_velocity_drivers,
     metrics,
+    trend,
     velocity_drivers,
 )
 from salesforecast.funnel.winning import (
@@ -64,6 +65,7 @@ __all__ = [
     "stage_conversion",
     "stalled",
     "time_in_stage",
+    "trend",
     "velocity_drivers",
     "win_curve",
     "win_rates",

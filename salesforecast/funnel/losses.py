@@ -14,9 +14,12 @@ from salesforecast.periods import Period
 from salesforecast.text import md
 
 NOT_FILLED = "not filled in"
+SPLITS = ("family", "product", "segment", "channel", "lost_reason", "rep", "team", "region")
+OF_LOST_ONLY = ("lost_reason", "competitor", "stage")  # a rate by them would be 1, or say nothing
+MOST = 20  # bars
 
 
-def lost_value(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp, by: str) -> pd.DataFrame:
+def lost_value(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp, by: str = "") -> pd.DataFrame:
     """What the deals lost in a period were worth, by a column of theirs.
 
     Parameters
@@ -27,35 +30,50 @@ def lost_value(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp, by: 
     as_of : Timestamp
         The last day the data are known.
     by : str
-        A column: product, family, segment, channel, lost_reason, …; rows where it is empty are "not filled in".
+        A column: family, product, segment, channel, lost_reason, rep, team, region, …; the first of these that the data
+        have when empty. Rows in which it is empty are "not filled in".
 
     Returns
     -------
     DataFrame
-        The column `by`, lost (deals), amount (money they were worth), share (of all lost amount), closed (deals won or
-        lost in the period), loss_rate (lost of closed), lower, upper (95% Wilson interval); dearest first.
+        The column, lost (deals), valued (those with an amount), amount (money these were worth), share (of all lost
+        amount); and, unless only lost deals carry the column: closed (deals won or lost in the period), loss_rate (lost
+        of closed), lower, upper (95% Wilson interval). Dearest first.
 
     Raises
     ------
     MissingTable
         When the column is not in the data.
+    SettingError
+        When there is no such column anywhere.
     TooLittleData
-        When nothing was lost in the period.
+        When nothing was lost in the period, or no lost deal has an amount.
     """
-    need(deals, by, "amount")
+    by = by or next((c for c in SPLITS if c in deals and deals[c].notna().any()), SPLITS[0])
+    need(deals, by, "amount", "closed_date")
     now = period.so_far(as_of)
     closed = deals[(deals["closed_date"] >= now.since) & (deals["closed_date"] < now.until)]
     lost = closed["outcome"] == "lost"
-    if not lost.any():
-        raise TooLittleData(f"No deal was lost in {period.label}, so there is nothing to split.")
-    group = closed[by].fillna(NOT_FILLED)
+    valued = lost & closed["amount"].notna()
+    if not valued.any():
+        n = style.plural(lost.sum(), "deal")
+        raise TooLittleData(
+            f"Of the {n} lost in {period.label} none has an amount."
+            if lost.any()
+            else f"No deal was lost in {period.label}."
+        )
+    group = closed[by].astype("str").replace("", None).fillna(NOT_FILLED)
     frame = pd.DataFrame({
         "lost": lost.groupby(group).sum(),
-        "amount": closed["amount"].where(lost, 0.0).groupby(group).sum(),
+        "valued": valued.groupby(group).sum(),
+        "amount": closed["amount"].where(valued, 0.0).groupby(group).sum(),
         "closed": lost.groupby(group).size(),
-    }).reset_index(names=by)  # fmt: skip
-    frame.insert(3, "share", frame["amount"] / frame["amount"].sum())
-    frame = frame[frame["lost"] > 0].sort_values(["amount", by], ascending=[False, True], ignore_index=True)
+    }).rename_axis("group").reset_index()  # fmt: skip
+    frame.insert(4, "share", frame["amount"] / frame["amount"].sum())
+    frame = frame[frame["lost"] > 0].sort_values(["amount", "group"], ascending=[False, True], ignore_index=True)
+    frame = frame.rename(columns={"group": by})
+    if by in OF_LOST_ONLY:
+        return frame.drop(columns="closed")
     return stats.add_rate(frame, hits="lost", n="closed", name="loss_rate")
 
 
@@ -69,10 +87,12 @@ def finding_lost_value(lost: pd.DataFrame) -> str:
             f"{style.column(by).header} is not filled in for {style.percent(blank)} of the {style.money(total)} lost, "
             f"so the rest is shown, not ranked."
         )
-    top = named.iloc[0]
+    top = named.loc[named["amount"].idxmax()]
+    bare = int(lost["lost"].sum() - lost["valued"].sum())
+    without = f" {style.plural(bare, 'lost deal')} {'has' if bare == 1 else 'have'} no amount." if bare else ""
     return (
         f"**{md(top[by])}** holds the most lost value: {style.money(top['amount'])} of {style.money(total)} "
-        f"({style.percent(top['share'])}), in {style.plural(top['lost'], 'lost deal')}."
+        f"({style.percent(top['share'])}), in {style.plural(top['valued'], 'deal')}.{without}"
     )
 
 
@@ -81,12 +101,14 @@ def chart_lost_value(lost: pd.DataFrame) -> alt.LayerChart:
     by = lost.columns[0]
     words = [
         f"{style.money(a, short=True)} ({style.percent(s)}, {style.plural(n, 'deal')})"
-        for a, s, n in zip(lost["amount"], lost["share"], lost["lost"], strict=True)
+        for a, s, n in zip(lost["amount"], lost["share"], lost["valued"], strict=True)
     ]
     top = lost.loc[lost["amount"].idxmax(), by]
     order = "in funnel order" if by == "stage" else "dearest first"
+    if len(lost) > MOST:
+        order = f"the {MOST} dearest of {len(lost)}"
     return style.bars(
-        lost.assign(words=words).head(20), "amount", by, text="words", accent=top,
+        lost.assign(words=words).head(MOST), "amount", by, text="words", accent=top,
         title=f"Lost value by {style.column(by).header.casefold()}",
         subtitle=f"Amounts of the deals lost in the period, share and number; {order}",
     )  # fmt: skip
@@ -108,23 +130,18 @@ def lost_by_stage(
     Returns
     -------
     DataFrame
-        stage, lost, amount, share, in the order of the funnel.
+        stage, lost, valued, amount, share, as for `lost_value`, in the order of the funnel.
     """
     rank = deals["opportunity_id"].map(reach(stage_history, stages)["furthest"])
     names = stages.set_index("rank")["stage"]
-    frame = lost_value(deals.assign(furthest=rank.map(names)), period=period, as_of=as_of, by="furthest")
-    place = frame["furthest"].map(stages.set_index("stage")["rank"]).fillna(np.inf)
-    frame = frame.rename(columns={"furthest": "stage"}).iloc[place.argsort(kind="stable")]
-    return frame[["stage", "lost", "amount", "share"]].reset_index(drop=True)
+    now = lost_value(deals.assign(stage=rank.map(names)), period=period, as_of=as_of, by="stage")
+    place = now["stage"].map(stages.set_index("stage")["rank"]).fillna(np.inf)
+    return now.iloc[place.argsort(kind="stable")].reset_index(drop=True)
 
 
 def finding_lost_by_stage(lost: pd.DataFrame) -> str:
     """One sentence: the furthest stage of the deals that hold the most lost value."""
-    top = lost.loc[lost["amount"].idxmax()]
-    return (
-        f"Most value is lost from **{md(top['stage'])}**: {style.money(top['amount'])} of {style.money(lost['amount'].sum())} "
-        f"({style.percent(top['share'])}), in {style.plural(top['lost'], 'deal')}."
-    )
+    return finding_lost_value(lost)
 
 
 def chart_lost_by_stage(lost: pd.DataFrame) -> alt.LayerChart:

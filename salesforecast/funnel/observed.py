@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import MissingTable, TooLittleData, unknown
+from salesforecast.tables import TABLES
 
 ENOUGH = 10  # at risk: below this a curve is not followed further
+ENOUGH_NOW = 5  # the same within one period, whose interval tells the rest
 NEARLY_ALL = 0.99  # of all wins: the age by which they have come is the horizon; open deals older than it have stalled
 BLOCKS = 8  # of time: fewer say too little of how one differs from the next
 FAR = 10**7  # days: a deal that is open closes after everything else
@@ -81,38 +83,67 @@ def observed(deals: pd.DataFrame) -> Observed:
     )
 
 
-def need(frame: pd.DataFrame, *columns: str) -> None:
-    """Refuse, with the columns to add, when the opportunities do not carry them."""
-    if missing := [c for c in columns if c not in frame or frame[c].isna().all()]:
-        raise MissingTable(
-            f"This needs the column{'s' if len(missing) > 1 else ''} {' and '.join(missing)} of the opportunities, which "
-            f"the export does not fill. Add {'them' if len(missing) > 1 else 'it'} to the export and map it in salesforecast.toml."
-        )
+def need(deals: pd.DataFrame, *columns: str) -> None:
+    """Refuse, with the export or the column to add, when the deals do not carry these columns."""
+    if deals.empty:
+        raise TooLittleData("There are no deals to say this of.")
+    for column in columns:
+        if column in deals and deals[column].notna().any():
+            continue
+        if column in TABLES["opportunities"].names:
+            what = f"the column {column} of the opportunities, which is empty in the data. Map or fill it"
+        else:
+            table = next((t for t in TABLES.values() if column in t.names), None)
+            if table is None:
+                raise unknown("column to split by", column, sorted(c for c in deals if deals[c].notna().any()))
+            what = f"{column}, which comes with the table '{table.name}'. Add {table.export}"
+        raise MissingTable(f"This needs {what}.")
 
 
-def followed(at_risk: np.ndarray) -> int:
-    """The last age to which a curve is followed: at least `ENOUGH` deals are at risk at each age up to it."""
-    thin = np.flatnonzero(at_risk < ENOUGH)
-    started = np.flatnonzero(at_risk >= ENOUGH)
-    if not len(started):
-        return -1
-    later = thin[thin > started[0]]
-    return int(later[0]) - 1 if len(later) else len(at_risk) - 1
+def followed(at_risk: np.ndarray, enough: int = ENOUGH) -> int:
+    """The last age to which a curve is followed, with enough deals at risk at each age up to it; -1 when at none."""
+    thin = np.flatnonzero(at_risk < enough)
+    return int(thin[0]) - 1 if len(thin) else len(at_risk) - 1
 
 
 def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
-    """The life table of all the data, and the age to which it is followed."""
+    """The life table of all the data up to the age to which it is followed, and that age.
+
+    Raises
+    ------
+    TooLittleData
+        With fewer than 10 wins, or fewer than 10 deals at risk at the first ages.
+    """
     last = seen.day(as_of)
-    table = seen.table(-FAR, last, int(max(1, last - seen.created.min() + 1)))
-    return table, followed(table.at_risk())
+    ages = int(max(1, last - seen.created.min() + 1))
+    end = followed(seen.table(-FAR, last, ages, np.zeros_like(seen.group)).at_risk())
+    won = int((seen.outcome == "won").sum())
+    if end < 1 or won < ENOUGH:
+        raise TooLittleData(
+            f"There are {won} won deals with dates; a win rate that counts open deals needs at least {ENOUGH}, "
+            f"and as many deals observed at each age."
+        )
+    return seen.table(-FAR, last, end + 1), end
+
+
+def settled(won: np.ndarray) -> bool:
+    """Whether a curve has ended its rise: in the last fifth of its ages come fewer than 3% of its wins."""
+    return bool(won[int(0.8 * (len(won) - 1))] >= 0.97 * won[-1])
 
 
 def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
-    """The age by which nearly all wins of the whole history have come, open deals counted as undecided."""
+    """The age by which nearly all wins of the whole history have come, open deals counted as undecided.
+
+    Raises
+    ------
+    TooLittleData
+        When the data are too short to see nearly all wins.
+    """
     table, end = whole(seen, as_of)
-    if end < 1 or table.won.sum() < ENOUGH:
-        raise TooLittleData(
-            f"There are {int(table.won.sum())} won deals with dates; a win rate that counts open deals needs at least {ENOUGH}."
-        )
     won, _ = stats.incidence(table, np.ones((1, seen.groups)))
-    return int(stats.first_age(won[:, : end + 1], NEARLY_ALL * won[:, end])[0])
+    if not settled(won[0]):
+        raise TooLittleData(
+            f"Deals can be followed for {end} days, and wins still come at that age, so it cannot be said by when nearly all "
+            f"have come. A longer history would tell."
+        )
+    return int(stats.first_age(won, NEARLY_ALL * won[:, -1])[0])

@@ -62,30 +62,31 @@ def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.Da
 
 
 def finding_stage_conversion(conversion: pd.DataFrame) -> str:
-    """One sentence: the stage with the lowest conversion, or that the lowest cannot be told apart."""
+    """One sentence: the stage that loses the largest share, or that the largest cannot be told apart."""
     known = conversion.dropna(subset=["conversion"]).sort_values("conversion", kind="stable")
-    if known.empty:
-        raise TooLittleData("No deal has left a stage yet, so nothing can be said about conversion.")
+    if known.empty or known["conversion"].iloc[0] == 1:
+        raise TooLittleData("No deal has been lost from a stage yet, so the stages cannot be compared.")
     low, rest = known.iloc[0], known.iloc[1:]
     rivals = rest[rest["lower"] <= low["upper"]]
     if len(rivals):
-        names = " and ".join(f"**{md(name)}**" for name in [low["stage"], *rivals["stage"].head(1)])
+        names = [f"**{md(name)}**" for name in [low["stage"], *rivals["stage"]]]
         return (
-            f"The lowest conversions cannot be told apart: {names} pass on {style.percent(low['conversion'])} and "
-            f"{style.percent(rivals.iloc[0]['conversion'])} of the deals that leave them."
+            f"The largest losses cannot be told apart: {', '.join(names[:-1])} and {names[-1]} lose "
+            f"{style.percent(1 - low['conversion'])} to {style.percent(1 - rivals['conversion'].iloc[-1])} of the deals that leave them."
         )
+    lost = style.between(1 - low["upper"], 1 - low["lower"], style.percent)
     return (
-        f"**{md(low['stage'])}** loses the largest share: {style.percent(low['conversion'])} of {style.count(low['n'])} deals go on "
-        f"(95% interval {style.between(low['lower'], low['upper'], style.percent)})."
+        f"**{md(low['stage'])}** loses the largest share: {style.percent(1 - low['conversion'])} of the {style.count(low['n'])} deals "
+        f"that left it went no further (95% interval {lost})."
     )
 
 
 def chart_stage_conversion(conversion: pd.DataFrame) -> alt.LayerChart:
     """Conversion and interval per stage, in the order of the funnel."""
     known = conversion.dropna(subset=["conversion"])
-    lowest = known.loc[known["conversion"].idxmin(), "stage"] if len(known) else ()
+    low = known[known["lower"] <= known["upper"].loc[known["conversion"].idxmin()]] if len(known) else known
     return style.dots(
-        conversion, "conversion", "stage", fmt=".0%", accent=lowest,
+        conversion, "conversion", "stage", fmt=".0%", accent=low["stage"].tolist(),
         columns=(("n", "Left", style.count), ("waiting", "Waiting", style.count)),
         title="Share of deals that go on, by stage", subtitle="Of those that have left the stage; 95% intervals; in funnel order",
     )  # fmt: skip
@@ -121,7 +122,7 @@ def time_in_stage(stage_history: pd.DataFrame, stages: pd.DataFrame, *, as_of: p
     -------
     DataFrame
         One row per open stage, in funnel order: stage, n (stays), still_there, median_days, lower, upper (95%), late_days
-        (nine of ten stays are over by then; missing when more than one in ten goes on longer than anyone has watched).
+        (nine of ten stays have ended by then; missing when more than one in ten goes on longer than anyone has watched).
 
     Source
     ------
@@ -151,29 +152,43 @@ def _gone(curve: Any, share: float) -> float:
 
 
 def finding_time_in_stage(times: pd.DataFrame) -> str:
-    """One sentence: the stage in which deals stay longest."""
-    known = times.dropna(subset=["median_days"])
+    """One sentence: the stage in which deals stay longest, or that the longest cannot be told apart."""
+    unending = times[times["median_days"].isna() & (times["still_there"] > times["n"] / 2)]
+    if len(unending):
+        worst = unending.loc[unending["still_there"].idxmax()]
+        return (
+            f"**{md(worst['stage'])}** holds deals longest: {style.count(worst['still_there'])} of {style.plural(worst['n'], 'stay')} "
+            f"have not ended, so no typical time can be given for it."
+        )
+    known = times.dropna(subset=["median_days"]).sort_values("median_days", ascending=False, kind="stable")
     if known.empty:
         raise TooLittleData("In no stage have half of the stays ended, so no typical time can be given.")
-    known = known.sort_values("median_days", ascending=False, kind="stable")
-    slow, rest = known.iloc[0], known.iloc[1:]
-    rivals = rest[rest["upper"].fillna(np.inf) >= slow["lower"]]
+    slow, rivals = known.iloc[0], _as_slow(known).iloc[1:]
     if len(rivals):
+        names = [f"**{md(name)}**" for name in [slow["stage"], *rivals["stage"]]]
+        low = rivals["median_days"].iloc[-1]
         return (
-            f"The longest stays cannot be told apart: half of them are over {style.duration(slow['median_days'])} in "
-            f"**{md(slow['stage'])}** and over {style.duration(rivals.iloc[0]['median_days'])} in **{md(rivals.iloc[0]['stage'])}**."
+            f"The longest stays cannot be told apart: half of them last longer than {style.duration(low)} to "
+            f"{style.duration(slow['median_days'])} in {', '.join(names[:-1])} and {names[-1]}."
         )
-    late = "" if pd.isna(slow["late_days"]) else f", and 1 in 10 over {style.duration(slow['late_days'])}"
+    late = "" if pd.isna(slow["late_days"]) else f", and 1 in 10 longer than {style.duration(slow['late_days'])}"
     return (
-        f"Deals stay longest in **{md(slow['stage'])}**: half of them over {style.duration(slow['median_days'])}{late}; "
+        f"Deals stay longest in **{md(slow['stage'])}**: half of the stays last longer than {style.duration(slow['median_days'])}{late}; "
         f"{style.plural(slow['still_there'], 'deal')} {'is' if slow['still_there'] == 1 else 'are'} there now."
     )
+
+
+def _as_slow(known: pd.DataFrame) -> pd.DataFrame:
+    """The slowest stage and those whose interval reaches into its own; a missing bound reaches everywhere."""
+    slow = known.loc[known["median_days"].idxmax()]
+    lower = 0.0 if pd.isna(slow["lower"]) else slow["lower"]
+    return known[known["upper"].fillna(np.inf) >= lower]
 
 
 def chart_time_in_stage(times: pd.DataFrame) -> alt.LayerChart:
     """Median days and interval per stage, in the order of the funnel."""
     known = times.dropna(subset=["median_days"])
-    longest = known.loc[known["median_days"].idxmax(), "stage"] if len(known) else ()
+    longest = _as_slow(known)["stage"].tolist() if len(known) else []
     return style.dots(
         times, "median_days", "stage", fmt=style.duration, accent=longest,
         columns=(("n", "Stays", style.count), ("still_there", "There now", style.count)),

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.cells import Card, Cards
+from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import followed, horizon, observed
+from salesforecast.funnel.observed import ENOUGH, ENOUGH_NOW, followed, horizon, observed
 from salesforecast.periods import ONE_DAY, Period
+from salesforecast.periods import period as period_of
 
 METRICS = {
     "open_deals": "Open deals",
@@ -25,6 +26,7 @@ METRICS = {
 }
 FACTORS = list(METRICS)[:5]
 COUNTED = ("open_deals", "alive")  # from all deals, so without an interval
+PAST = {4: 9, 6: 9, 7: 13}  # periods of a trend, by the length of the label: years, quarters, months
 SHARES = ("alive", "win_rate")  # their changes are differences
 
 
@@ -35,11 +37,15 @@ def _spans(period: Period, as_of: pd.Timestamp) -> list[Period]:
     return [now, *(p if now.days == period.days else p.same_days(now.days) for p in past.values())]
 
 
-def _draws(deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+def _draws(
+    deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp, replicates: int = stats.REPLICATES
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Each metric for each span: arrays of shape (spans, 1 + replicates), the data themselves first; and the counts."""
     seen = observed(deals)
+    if spans[0].until <= seen.zero:
+        raise TooLittleData(f"{spans[0].label} ends before the first deal was entered ({seen.zero:%Y-%m-%d}).")
     within = horizon(seen, as_of)
-    weight = stats.weights(seen.groups)
+    weight = stats.weights(seen.groups, replicates)
     amount = seen.deals["amount"].to_numpy("float64") if "amount" in seen.deals else np.full(len(seen.deals), np.nan)
     out = {m: np.full((len(spans), len(weight)), np.nan) for m in METRICS}
     counts = []
@@ -50,11 +56,15 @@ def _draws(deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp) -> tup
         closing = (seen.closed >= since) & (seen.closed <= last)
         won = closing & (seen.outcome == "won")
         valued = won & ~np.isnan(amount)
+        age = (seen.closed - seen.created)[closing]
         counts.append({
             "period": span.label, "since": span.since, "until": span.until, "horizon": within,
             "entered": int(((seen.created >= since) & (seen.created <= last)).sum()),
             "won": int(won.sum()), "lost": int((closing & (seen.outcome == "lost")).sum()),
-            "open_amount": float(np.nansum(amount[is_open])), "bookings": float(np.nansum(amount[won])),
+            "valued": int(valued.sum()), "bookings": amount[valued].sum() if valued.any() else np.nan,
+            "closed_after": age.mean() if len(age) else np.nan,
+            "open_amount": np.nansum(amount[is_open]) if span.until > as_of and (~np.isnan(amount[is_open])).any() else np.nan,
+            "open_valued": int((~np.isnan(amount[is_open])).sum()),
         })  # fmt: skip
         if last < seen.first_close:
             continue
@@ -65,7 +75,9 @@ def _draws(deals: pd.DataFrame, spans: list[Period], as_of: pd.Timestamp) -> tup
             out["open_deals"][i] = is_open.sum()
             out["alive"][i] = np.divide(alive.sum(), is_open.sum())
             out["average_size"][i] = (weight @ sums) / (weight @ numbers)
-            if followed(table.at_risk()) == within:
+            if valued.sum() < ENOUGH:
+                out["average_size"][i, 1:] = np.nan  # a mean, but no interval worth the name
+            if followed(table.at_risk(), ENOUGH_NOW) == within and won.sum() >= ENOUGH:
                 won_by, lost_by = stats.incidence(table, weight)
                 open_for = stats.mean_open(won_by, lost_by)
                 out["win_rate"][i] = won_by[:, -1]
@@ -99,18 +111,20 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
     Returns
     -------
     DataFrame
-        One row per period, the asked one first: period, since, until, horizon (days), entered, won, lost (deals),
-        open_amount, bookings (money), open_deals, undated (open deals without a created date, not among open_deals;
-        known for the present only), alive (fraction of open_deals), and each of
-        average_size, win_rate, time_to_close (days), velocity (money a day)
-        followed by its _lower and _upper (95%). Missing where too few deals are at risk.
+        One row per period, the asked one first: period, since, until, horizon (days), entered, won, lost (deals), valued
+        (won deals with an amount), bookings (money), closed_after (mean days of those that closed in it, for comparison),
+        open_amount (money, known for the present only), open_valued (open deals with an amount), open_deals, undated (open
+        deals without a created date, not among open_deals; known for the present only), alive (fraction of open_deals),
+        and each of average_size, win_rate, time_to_close (days), velocity (money a day) followed by its _lower and _upper
+        (95%). A win rate needs 10 wins in the period and 5 deals at risk at each age up to the horizon; an interval of
+        the average size needs 10 amounts. What cannot be said is missing.
 
     Raises
     ------
     MissingTable
         Without created and closed dates.
     TooLittleData
-        With fewer than 10 dated wins.
+        With fewer than 10 dated wins, a history too short to see by when nearly all wins come, or a period before it.
 
     Source
     ------
@@ -139,14 +153,19 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
         From `changes`.
     """
     now = metrics.iloc[0]
-    deals = style.plural(now["open_deals"], "open deal")
-    if pd.isna(now["velocity"]):
-        return f"There are **{deals}**; too few deals closed in {now['period']} to say how fast they bring in money."
-    return (
-        f"The {deals} bring in **{style.money(now['velocity'])} a day**, {_against(changes)}: "
-        f"{style.percent(now['alive'])} of them are alive, {style.percent(now['win_rate'])} of such deals are won, "
-        f"for {style.money(now['average_size'])} each, and they close in {style.days(now['time_to_close'])}."
+    a_day = now["bookings"] / (now["until"] - now["since"]).days
+    booked = "" if pd.isna(a_day) else f" {style.money(a_day)} a day were booked in {now['period']}."
+    if pd.isna(now["open_deals"]):
+        return f"{now['period']} ends before the first deal closed; what its open deals bring in cannot be said."
+    alive = (
+        f"Of {style.plural(now['open_deals'], 'open deal')}, {style.count(now['open_deals'] * now['alive'])} are alive"
     )
+    if pd.notna(now["velocity"]):
+        return f"{alive}; they bring in **{style.money(now['velocity'])} a day**, {_against(changes)}.{booked}"
+    if not now["valued"]:
+        return f"**{alive}.** No deal won in {now['period']} has an amount, so what they bring in cannot be said."
+    closed = f"{style.count(now['won'])} won and {style.count(now['lost'])} lost in {now['period']}"
+    return f"**{alive}.** {closed} are too few to say what they bring in.{booked}"
 
 
 def _against(changes: pd.DataFrame) -> str:
@@ -160,37 +179,74 @@ def _against(changes: pd.DataFrame) -> str:
     return f"{'up' if first['change'] > 0 else 'down'} {style.percent(abs(first['change']))} on {first['against']}"
 
 
-def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> Cards:
-    """The five figures as cards, each with what it rests on and its changes."""
-    now = metrics.iloc[0]
+def trend(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.DataFrame:
+    """The metrics of the last two years, or of the last 13 months, for the small lines of the cards.
 
-    def card(metric: str, say: Callable[[float], str], of: str, bare: Callable[[float], str] | None = None) -> Card:
+    Parameters
+    ----------
+    deals, period, as_of
+        As for `metrics`.
+
+    Returns
+    -------
+    DataFrame
+        One row per period, oldest first: period, open_deals, alive, average_size, win_rate, time_to_close, velocity.
+    """
+    now = period.so_far(as_of)
+    spans = [
+        now,
+        *(
+            period.previous(n).same_days(now.days) if now.days < period.days else period.previous(n)
+            for n in range(1, PAST[len(period.label)])
+        ),
+    ]
+    draws, counts = _draws(deals, spans, as_of, replicates=0)
+    return counts[["period"]].assign(**{m: draws[m][:, 0] for m in METRICS}).iloc[::-1].reset_index(drop=True)
+
+
+def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataFrame) -> Cards:
+    """The five figures as cards, each with what it rests on, its course and its changes."""
+    now = metrics.iloc[0]
+    whole = period_of(now["period"]).days == (now["until"] - now["since"]).days
+
+    def card(metric: str, say: Callable[[float], str], *of: str, bare: Callable[[float], str] | None = None) -> Card:
         mine = changes[(changes["metric"] == metric) & changes["change"].notna()]
         word = style.points if metric in SHARES else style.change
+        if pd.isna(now[metric]):
+            return Card(
+                METRICS[metric], "too few", (f"{style.count(now['won'])} won, {style.count(now['lost'])} lost",)
+            )
         lower = now.get(f"{metric}_lower", np.nan)
         interval = "" if pd.isna(lower) else f"95% interval {style.between(lower, now[f'{metric}_upper'], bare or say)}"
         return Card(
-            METRICS[metric], say(now[metric]) if pd.notna(now[metric]) else "too few",
-            tuple(line for line in (of, interval) if line),
+            METRICS[metric], say(now[metric]), tuple(line for line in (*of, interval) if line),
             tuple((f"vs {c.against}", word(c.change), c.sure) for c in mine.itertuples()),
+            tuple(trend[metric]) if trend[metric].notna().sum() > 2 else (),
+            year={4: 1, 6: 4, 7: 12}[len(now["period"])],
         )  # fmt: skip
 
-    undated = f"; {style.count(now['undated'])} more without a date" if now["undated"] > 0 else ""
     money = partial(style.money, short=True)
     a_day = now["bookings"] / (now["until"] - now["since"]).days
+    undated = f"; {style.count(now['undated'])} more without a date" if now["undated"] > 0 else ""
+    bare = now["open_deals"] - now["open_valued"]
+    worth = (
+        ""
+        if pd.isna(now["open_amount"])
+        else money(now["open_amount"]) + (f" ({style.count(bare)} without an amount), " if bare else ", ")
+    )
+    days, closed_after = (now["until"] - now["since"]).days, style.count(now["closed_after"])
     return Cards(
         (
-            card("velocity", money, f"a day; bookings were {money(a_day)}"),
-            card(
-                "open_deals", style.count, f"{money(now['open_amount'])}, {style.percent(now['alive'])} alive{undated}"
-            ),
-            card("average_size", money, f"mean of {style.plural(now['won'], 'won deal')}"),
+            card("velocity", money, f"a day; booked: {money(a_day)}"),
+            card("open_deals", style.count, f"{worth}{style.percent(now['alive'])} alive{undated}"),
+            card("average_size", money, f"mean of {style.plural(now['valued'], 'won deal')}"),
             card("win_rate", style.percent, f"won within {style.days(now['horizon'])}"),
-            card("time_to_close", style.days, "mean, won or lost", style.count),
+            card("time_to_close", style.days, f"at most {style.count(now['horizon'])}; closed ones: {closed_after}", bare=style.count),
         ),
         note="Velocity is what the open deals bring in a day at their present number. Alive: no older than the age by which 99% of all "
-        "wins came. A change in grey may be chance alone.",
-    )
+        "wins came. Small lines: the last periods, the ring a year ago, the dot now. A change in grey may be chance alone."
+        + ("" if whole else f" The period is not over: it is compared with the first {days} days of the others."),
+    )  # fmt: skip
 
 
 def changes(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -292,25 +348,21 @@ def finding_velocity_drivers(drivers: pd.DataFrame, changes: pd.DataFrame) -> st
     first = drivers[drivers["against"] == drivers["against"].iloc[0]]
     then, now, parts = first.iloc[0], first.iloc[-1], first.iloc[1:-1]
     change = now["part"] - then["part"]
-    clear = parts[(parts["lower"] > 0) | (parts["upper"] < 0)]
-    if clear.empty:
-        return (
-            f"Velocity went from {style.money(then['part'])} to {style.money(now['part'])} a day since {then['driver']}; "
-            f"no factor moved it clearly beyond chance."
-        )
-    most = clear.loc[clear["part"].abs().idxmax()]
-    back = clear[(clear["part"] * most["part"]) < 0]
-    other = ""
-    if len(back):
-        counter = back.loc[back["part"].abs().idxmax()]
-        other = f"; {_moved(counter)} {_signed(counter['part'])}"
     total = changes[(changes["metric"] == "velocity") & (changes["against"] == then["driver"])]
     verb = (
         f"{'rose' if change > 0 else 'fell'} by {style.money(abs(change))} a day"
         if total["sure"].all()
         else "did not clearly change"
     )
-    return f"Velocity {verb} since {then['driver']}. Of its factors, **{_moved(most)}** {_signed(most['part'])}{other}."
+    # What is counted is as it is; what is estimated is named only where its interval leaves out nothing at all.
+    counted = parts["driver"].isin([METRICS[m] for m in COUNTED]) & (parts["part"].abs() > 0.02 * now["part"])
+    estimated = ~parts["driver"].isin([METRICS[m] for m in COUNTED]) & ((parts["lower"] > 0) | (parts["upper"] < 0))
+    clear = parts[counted | estimated].sort_values("part", key=abs, ascending=False)
+    if clear.empty:
+        return f"Velocity {verb} since {then['driver']}; what its factors did may be chance."
+    words = [f"{_moved(part)} {_signed(part['part'])}" for _, part in clear.iterrows()]
+    rest = "" if len(clear) == len(parts) else "; the rest may be chance"
+    return f"Velocity {verb} since {then['driver']}: **{words[0]}**{''.join('; ' + w for w in words[1:])}{rest}."
 
 
 def _moved(part: pd.Series) -> str:

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import ENOUGH, FAR, Observed, horizon, observed, whole
+from salesforecast.funnel.observed import FAR, Observed, horizon, observed, settled, whole
 
 AGES = (30, 60, 90, 180, 365)
 
@@ -52,10 +51,6 @@ def win_curve(
         deals = deals[deals["created_date"] >= since]
     seen = observed(deals)
     table, end = whole(seen, as_of)
-    if end < 1 or table.won.sum() < ENOUGH:
-        raise TooLittleData(
-            f"There are {int(table.won.sum())} won deals with dates; a win curve needs at least {ENOUGH}."
-        )
     won, lost = stats.incidence(table, np.ones((1, seen.groups)))
     lower, upper = stats.share_interval(won[0], *_variance(seen, table, as_of), level)
     ages = np.unique(np.append(np.arange(0, end + 1, 7), end))
@@ -86,18 +81,18 @@ def finding_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> str:
         From `win_rates`.
     """
     end, closed = curve.iloc[-1], rates.iloc[1]
+    interval = "" if pd.isna(end["lower"]) else f" (95% interval {end['lower'] * 100:.0f} to {end['upper'] * 100:.0f})"
+    if pd.isna(closed["error"]):
+        return (
+            f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** within {style.days(end['age'])}{interval}; "
+            f"{end['undecided'] * 100:.0f} are still undecided then, and few deals could be watched for longer."
+        )
+    says = f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** in the end{interval} and {end['lost'] * 100:.0f} lost."
     apart = closed["win_rate"] < end["lower"] or closed["win_rate"] > end["upper"]
-    wrong = (
-        f"{style.points(abs(closed['error'])).lstrip('+')} too {'high' if closed['error'] > 0 else 'low'}, "
-        f"since it leaves out the deals still open"
-        if apart
-        else "which cannot be told apart from it"
-    )
-    return (
-        f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** (95% interval {end['lower'] * 100:.0f} to "
-        f"{end['upper'] * 100:.0f}) and {end['lost'] * 100:.0f} lost. Won of closed says "
-        f"{closed['win_rate'] * 100:.0f}: {wrong}."
-    )
+    if not apart:
+        return f"{says} Won of closed says {closed['win_rate'] * 100:.0f}, which cannot be told apart from it."
+    how = f"{style.points(abs(closed['error'])).lstrip('+')} too {'high' if closed['error'] > 0 else 'low'}"
+    return f"{says} Won of closed says {closed['win_rate'] * 100:.0f}: {how}, since it leaves out the deals still open."
 
 
 def chart_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> alt.LayerChart:
@@ -133,7 +128,8 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
     -------
     DataFrame
         definition, n (deals it rests on), won (deals), win_rate, lower, upper (95%), error (points of 1 above the
-        curve; missing for the curve). The first row is the curve's.
+        curve; missing for the curve itself, and everywhere when the curve still rises at its end). The first row is the
+        curve's.
     """
     curve = win_curve(deals, as_of=as_of)
     seen = observed(deals)
@@ -155,7 +151,9 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
         "win_rate": last["won"], "lower": last["lower"], "upper": last["upper"],
     }])  # fmt: skip
     frame = pd.concat([first, naive], ignore_index=True)
-    return frame.assign(error=(frame["win_rate"] - last["won"]).where(frame.index > 0))
+    return frame.assign(
+        error=(frame["win_rate"] - last["won"]).where((frame.index > 0) & settled(curve["won"].to_numpy()))
+    )
 
 
 def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -178,7 +176,8 @@ def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
         fraction), stalled (flag). Open deals without a created date have the last row, without a chance.
     """
     aged, limit = _aged(deals, as_of)
-    edges = sorted({*[a for a in AGES if a < aged["age"].max()], limit})
+    apart = [a for a in AGES if a < aged["age"].max() and abs(a - limit) > 0.15 * limit]
+    edges = sorted({*apart, limit})
     bounds = [-1, *edges, np.inf]
     names = [f"{low + 1} to {high} days" for low, high in pairwise(bounds[:-1])]
     names = [*names, f"more than {edges[-1]} days"]
@@ -260,7 +259,7 @@ def chart_pipeline_age(ages: pd.DataFrame) -> alt.LayerChart:
     """Open deals by age, youngest first; stalled ones named."""
     words = [
         f"{style.plural(n, 'deal')}, {style.money(a, short=True)}"
-        + ("" if pd.isna(c) else f", chance {style.percent(c)}")
+        + ("" if pd.isna(c) else f", chance {'under 1%' if c < 0.01 else style.percent(c)}")
         for n, a, c in zip(ages["n"], ages["amount"], ages["chance"], strict=True)
     ]
     return style.bars(
