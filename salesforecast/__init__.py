@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salesforecast import quick as quick  # before anything brings altair or Jupyter
 
 if TYPE_CHECKING:
-    from salesforecast import cleaning, funnel, style
+    from salesforecast import cleaning, funnel, quality, style
     from salesforecast.cells import head, in_short, made, section, show, unsaid
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
@@ -30,6 +30,7 @@ _HOME = {
     "made": "salesforecast.cells",
     "md": "salesforecast.text",
     "period": "salesforecast.periods",
+    "quality": "",
     "section": "salesforecast.cells",
     "show": "salesforecast.cells",
     "style": "",
@@ -37,7 +38,7 @@ _HOME = {
 }
 
 __all__ = [
-    "clean", "cleaning", "funnel", "head", "in_short", "load", "made", "md", "period", "section", "show", "style", "unsaid",
+    "clean", "cleaning", "funnel", "head", "in_short", "load", "made", "md", "period", "quality", "section", "show", "style", "unsaid",
 ]  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def _check(args: argparse.Namespace) -> int:
     from salesforecast.cleaning import clean, summary
     from salesforecast.crm import load
     from salesforecast.formats import for_spreadsheet, plural
-    from salesforecast.tables import TABLES
+    from salesforecast.quality import analyses
 
     export = load(args.data, args.config)
     crm, issues = clean(export)
@@ -179,16 +179,8 @@ def _check(args: argparse.Namespace) -> int:
         for_spreadsheet(issues).to_csv(args.issues, index=False, lineterminator="\n")
         print(f"  Every change: {args.issues}")
     print("\nAnalyses")
-    for table in TABLES.values():
-        for analysis, columns in table.opens:
-            frame = crm.tables.get(table.name)
-            missing = [c for c in columns if frame is None or c not in frame or frame[c].isna().all()]
-            why = (
-                f": add {table.export}"
-                if frame is None
-                else f": {', '.join(missing)} of '{table.name}' is empty; map it"
-            )
-            print(f"  no   {analysis}{why}" if missing else f"  yes  {analysis}")
+    for row in analyses(crm).itertuples():
+        print(f"  yes  {row.analysis}" if row.possible else f"  no   {row.analysis}: {row.missing}")
     return 0
 
 

@@ -26,7 +26,7 @@ ROWS = [
     {"ledger", "rules"},
     {"derive"},
     {"cleaning"},
-    {"funnel", "forecasting"},
+    {"funnel", "forecasting", "quality"},
     {"page"},
     {"report"},
     {"cli"},

@@ -415,7 +415,7 @@ def read(html):
 
 def test_a_table_says_an_interval_in_one_column():
     table = read(style.table(rates()[["rep", "n", "win_rate", "lower", "upper"]]))
-    assert table.rows[0] == ["Rep", "n", "Win rate %", "95%\u00a0interval"]
+    assert table.rows[0] == ["Rep", "Number", "Win rate %", "95%\u00a0interval"]
     assert table.rows[1] == ["Amara Okafor", "38", "53", "37 to 68"]
     assert table.rows[3][2:] == ["–", "–"]
     assert [a.get("class") for t, a in table.tags if t == "td"][:3] == [None, None, "by"]

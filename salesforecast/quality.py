@@ -1,0 +1,249 @@
+"""The data themselves: how complete and fresh they are, what looks edited in bulk, what cleaning did, what can be asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from salesforecast import style
+from salesforecast.errors import TooLittleData
+from salesforecast.tables import TABLES, Crm
+from salesforecast.text import md
+
+BULK = 20  # deals closed on one day: fewer are no bulk edit, however unusual
+TIMES = 10  # the usual number of its weekday
+MAY_LACK = ("partner_id", "competitor", "list_amount")  # most deals have none, and need none
+HAPPENED = {"opportunities": "closed_date", "stage_history": "entered_at", "activities": "at", "orders": "order_date",
+            "leads": "created_at", "touches": "at"}  # fmt: skip
+
+
+# ---- completeness ----------------------------------------------------------------------------------------------------
+
+
+def completeness(crm: Crm) -> pd.DataFrame:
+    """How many of the rows fill each declared column.
+
+    A column that only some rows can have is counted among those: the closed date of closed deals, the lost reason of lost
+    ones, the expected close date of open ones.
+
+    Returns
+    -------
+    DataFrame
+        One row per table and declared column that the data have, in the declared order: table, column, n (rows that can
+        have it), filled, share (fraction filled).
+    """
+    rows = []
+    for name, frame in crm.tables.items():
+        for column in [c.name for c in TABLES[name].columns if c.name in frame]:
+            values = frame[column]
+            if name == "opportunities" and (only := _ONLY.get(column)):
+                values = values[frame["outcome"].isin(only)]
+            rows.append({"table": name, "column": column, "n": len(values), "filled": int(values.notna().sum())})
+    frame = pd.DataFrame(rows, columns=["table", "column", "n", "filled"])
+    return frame.assign(share=frame["filled"] / frame["n"].where(frame["n"] > 0))
+
+
+_ONLY = {
+    "closed_date": ("won", "lost"), "expected_close_date": ("open",), "lost_reason": ("lost",), "probability": ("open",),
+    "forecast_category": ("open",),
+}  # fmt: skip
+
+
+def finding_completeness(completeness: pd.DataFrame) -> str:
+    """One sentence: the column of the opportunities with the most gaps, of those that are filled at all."""
+    deals = completeness[(completeness["table"] == "opportunities") & ~completeness["column"].isin(MAY_LACK)]
+    deals = deals[deals["filled"] > 0]
+    gaps = deals[deals["share"] < 1].sort_values("share", kind="stable")
+    if gaps.empty:
+        return "Every column of the opportunities that the export holds is filled in every row that can have it."
+    low = gaps.iloc[0]
+    return (
+        f"**{md(low['column'])}** has the most gaps: {style.percent(low['share'])} of the {style.plural(low['n'], 'deal')} that "
+        f"can have it fill it. {style.plural(len(gaps), 'column')} of the opportunities {'has' if len(gaps) == 1 else 'have'} gaps."
+    )
+
+
+def chart_completeness(completeness: pd.DataFrame) -> alt.LayerChart:
+    """The share filled of each column of the opportunities, in the declared order."""
+    deals = completeness[completeness["table"] == "opportunities"]
+    words = [f"{style.percent(s)} of {style.count(n)}" for s, n in zip(deals["share"], deals["n"], strict=True)]
+    low = (
+        deals[(deals["filled"] > 0) & (deals["share"] < 1) & ~deals["column"].isin(MAY_LACK)]
+        .nsmallest(1, "share")["column"]
+        .tolist()
+    )
+    return style.bars(
+        deals.assign(words=words), "share", "column", text="words", accent=low,
+        title="How far the columns of the opportunities are filled", subtitle="Share of the rows that can have it; blue: most gaps",
+    )  # fmt: skip
+
+
+# ---- freshness -------------------------------------------------------------------------------------------------------
+
+
+def freshness(crm: Crm) -> pd.DataFrame:
+    """When each table was last written to, and whether it has fallen silent.
+
+    *Usual* is the median number of records a week over the year before the last four weeks.
+
+    Returns
+    -------
+    DataFrame
+        One row per table with dates: table, last (day of the last record), days_ago (before `as_of`), n (records of the
+        last four weeks), usual (records in four usual weeks), silent (flag: fewer than a quarter of the usual).
+    """
+    rows = []
+    for name, column in HAPPENED.items():
+        if name not in crm or column not in crm.tables[name] or crm.tables[name][column].isna().all():
+            continue
+        weeks = (crm.as_of - crm.tables[name][column].dropna().dt.normalize()).dt.days // 7
+        usual = 4 * weeks[(weeks >= 4) & (weeks < 56)].value_counts().reindex(range(4, 56), fill_value=0).median()
+        now = int((weeks < 4).sum())
+        last = crm.tables[name][column].max().normalize()
+        rows.append({
+            "table": name, "last": last, "days_ago": (crm.as_of - last).days, "n": now, "usual": usual,
+            "silent": bool(usual >= 8 and now < usual / 4),
+        })  # fmt: skip
+    if not rows:
+        raise TooLittleData("No table has a date, so nothing can be said of how fresh the data are.")
+    return pd.DataFrame(rows)
+
+
+def finding_freshness(freshness: pd.DataFrame) -> str:
+    """One sentence: the tables that have fallen silent, or the last record of all."""
+    silent = freshness[freshness["silent"]]
+    if len(silent):
+        names = " and ".join(f"**{name}**" for name in silent["table"])
+        worst = silent.iloc[0]
+        return (
+            f"{names} {'has' if len(silent) == 1 else 'have'} fallen silent: {style.count(worst['n'])} records in the last four weeks, "
+            f"where {style.count(worst['usual'])} are usual. Is the export complete?"
+        )
+    last = freshness.loc[freshness["last"].idxmax()]
+    return f"The data are fresh: the last record, of {md(last['table'])}, is from {style.day(last['last'])}; no table has fallen silent."
+
+
+# ---- bulk edits ------------------------------------------------------------------------------------------------------
+
+
+def bulk_days(crm: Crm) -> pd.DataFrame:
+    """Days on which far more deals were closed than usual: somebody tidied up, or an import set the date.
+
+    Returns
+    -------
+    DataFrame
+        date, closed (deals), lost (of them), usual (mean of the other days of that weekday), times (closed over usual);
+        days with at least 20 closings and ten times the usual, latest first.
+    """
+    deals = crm.opportunities
+    if "closed_date" not in deals or deals["closed_date"].isna().all():
+        raise TooLittleData("No deal has a closed date, so bulk edits cannot be looked for.")
+    closed = deals.dropna(subset="closed_date")
+    by_day = closed.groupby("closed_date").agg(
+        closed=("outcome", "size"), lost=("outcome", lambda o: int((o == "lost").sum()))
+    )
+    every = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
+    same = every.groupby(every.index.day_of_week)["closed"]
+    others = (same.transform("sum") - every["closed"]) / (same.transform("size") - 1).clip(lower=1)
+    found = every.assign(usual=others, times=every["closed"] / others.clip(lower=0.5))
+    found = found[(found["closed"] >= BULK) & (found["times"] >= TIMES)].iloc[::-1]
+    return found.rename_axis("date").reset_index()
+
+
+def finding_bulk_days(bulk: pd.DataFrame) -> str:
+    """One sentence: the largest bulk edit, or that there is none."""
+    if bulk.empty:
+        return "No day stands out by the number of deals closed on it, so no bulk edit shows."
+    top = bulk.loc[bulk["closed"].idxmax()]
+    return (
+        f"**{style.count(top['closed'])} deals were closed on {style.day(top['date'])}**, where {top['usual']:.1f} are usual: a bulk edit, "
+        f"whose dates say when somebody tidied up, not when deals ended."
+    )
+
+
+# ---- what cleaning did -----------------------------------------------------------------------------------------------
+
+
+def effects(issues: pd.DataFrame) -> pd.DataFrame:
+    """What cleaning did to the deals and their amounts, rule by rule.
+
+    Parameters
+    ----------
+    issues : DataFrame
+        As `clean` gives them.
+
+    Returns
+    -------
+    DataFrame
+        rule, n (rows of the issues), deals (set apart), before, after (sums of the amounts it touched), change (after -
+        before), why; the opportunities only, in the order of the rules.
+    """
+    deals = issues[issues["table"] == "opportunities"]
+    gone = deals["became"].eq("set apart") & deals["column"].eq("")
+    of_amount = deals["column"] == "amount"
+    before = pd.to_numeric(deals["was"].where(of_amount), errors="coerce")
+    before = before.where(~gone, deals["was"].where(gone).map(_amount_of, na_action="ignore")).astype("float64")
+    after = pd.to_numeric(deals["became"].where(of_amount), errors="coerce")
+    frame = deals.assign(before=before.fillna(0.0), after=after.fillna(0.0), gone=gone)
+    by_rule = frame.groupby("rule", sort=False)
+    out = by_rule.agg(
+        n=("row", "size"), deals=("gone", "sum"), before=("before", "sum"), after=("after", "sum"), why=("why", "first")
+    )
+    out.insert(4, "change", out["after"] - out["before"])
+    return out.reset_index()
+
+
+def _amount_of(whole: str) -> float:
+    row: dict[str, Any] = json.loads(whole)
+    return float(pd.to_numeric(row.get("amount"), errors="coerce"))
+
+
+def finding_effects(effects: pd.DataFrame) -> str:
+    """One sentence: how many deals were set apart, and what cleaning did to the sum of the amounts."""
+    if effects.empty:
+        return "Cleaning had nothing to do with the opportunities."
+    gone, change = int(effects["deals"].sum()), effects["change"].sum()
+    biggest = effects.loc[effects["change"].abs().idxmax()]
+    moved = "left the sum of the amounts as it was"
+    if abs(change) >= 0.5 or abs(biggest["change"]) >= 0.5:
+        moved = f"moved the sum of the amounts by {style.money(change)}, most of it by **{md(biggest['rule'])}**"
+    return f"Cleaning set {style.plural(gone, 'deal')} apart and {moved}."
+
+
+# ---- what can be asked -----------------------------------------------------------------------------------------------
+
+
+def analyses(crm: Crm) -> pd.DataFrame:
+    """Which analyses the data allow, and what would open the others.
+
+    Returns
+    -------
+    DataFrame
+        analysis, possible (flag), missing (what to add, in words; "" when possible).
+    """
+    rows = []
+    for table in TABLES.values():
+        frame = crm.tables.get(table.name)
+        for analysis, columns in table.opens:
+            empty = [c for c in columns if frame is None or c not in frame or frame[c].isna().all()]
+            missing = (
+                ""
+                if not empty
+                else f"add {table.export}"
+                if frame is None
+                else f"fill {', '.join(empty)} of '{table.name}'"
+            )
+            rows.append({"analysis": analysis, "possible": not empty, "missing": missing})
+    return pd.DataFrame(rows)
+
+
+def finding_analyses(analyses: pd.DataFrame) -> str:
+    """One sentence: how many analyses are possible, and what opens the first that is not."""
+    closed = analyses[~analyses["possible"]]
+    if closed.empty:
+        return "Every analysis is possible with these data."
+    first = closed.iloc[0]
+    return f"**{int(analyses['possible'].sum())} of {len(analyses)} analyses** are possible. For {first['analysis']}: {first['missing']}."
