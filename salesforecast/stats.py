@@ -141,6 +141,13 @@ def jackknife(table: LifeTable) -> np.ndarray:
     return np.asarray((groups - 1) / groups * ((won - won.mean(axis=0)) ** 2).sum(axis=0))
 
 
+def t_quantile(df: int, level: float = LEVEL) -> float:
+    """How many standard errors the middle `level` of Student's t reaches."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.5 + level / 2, df))
+
+
 def share_interval(
     share: np.ndarray, variance: np.ndarray, df: int, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -154,11 +161,9 @@ def share_interval(
     df : int
         Degrees of freedom of the variance.
     """
-    from scipy.stats import t
-
     inside = np.clip(share, 1e-12, 1 - 1e-12)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        shift = t.ppf(0.5 + level / 2, df) * np.sqrt(variance) / (inside * np.abs(np.log(inside)))
+        shift = t_quantile(df, level) * np.sqrt(variance) / (inside * np.abs(np.log(inside)))
         centre = np.log(-np.log(inside))
         lower, upper = np.exp(-np.exp(centre + shift)), np.exp(-np.exp(centre - shift))
     nothing = (share <= 0) | (share >= 1) | (variance <= 0) | ~np.isfinite(shift)

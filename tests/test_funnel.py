@@ -206,9 +206,20 @@ def test_the_band_covers_the_truth_with_and_without_bad_quarters():
         assert 0.7 <= np.mean(held) <= 0.99
 
 
+def test_good_and_bad_quarters_do_not_hide_the_naive_error():
+    # They move the curve and the naive rate together: the band of the curve is wide, the difference is not.
+    truth = replace(synthetic.Truth(), shock_sd=0.5, opportunities=4000)
+    for seed in range(5):
+        rates = funnel.win_rates(synthetic.deals(truth, seed)[0], as_of=truth.as_of)
+        curve, closed = rates.iloc[0], rates.iloc[1]
+        assert closed["error_lower"] > 0
+        assert closed["error_upper"] - closed["error_lower"] < 0.8 * (curve["upper"] - curve["lower"])
+
+
 def test_the_finding_names_the_direction_of_the_naive_error():
-    d = company(n=2000, days=300)
-    text = funnel.finding_win_curve(funnel.win_curve(d, as_of=END), funnel.win_rates(d, as_of=END))
+    truth = synthetic.Truth()
+    d = synthetic.deals(truth, 1)[0]
+    text = funnel.finding_win_curve(*(f(d, as_of=truth.as_of) for f in (funnel.win_curve, funnel.win_rates)))
     assert "too high, since it leaves out the deals still open" in text
     settled = company(n=2000, days=300).assign(
         closed_date=lambda x: x["closed_date"].fillna(x["created_date"] + pd.Timedelta(days=60)),

@@ -46,13 +46,18 @@ class Observed:
         outcome = np.where(over, self.outcome, "open")
         return stats.life_table(entry[seen], exit[seen], outcome[seen], group[seen], groups, ages)
 
-    def by_time(self, last: int, ages: int) -> stats.LifeTable:
-        """The life table up to `last` in blocks of calendar time: quarters, or months or weeks where those are few."""
+    def edges(self, last: int) -> list[int]:
+        """The first days of blocks of calendar time up to `last`: quarters, or months or weeks where those are few."""
         begin, end = (self.zero + pd.Timedelta(days=d) for d in (self.first_close, last))
         every = [pd.date_range(begin, end, freq=f)[1:] for f in ("QS", "MS", "W-MON")]
         starts = next((e for e in every if len(e) + 1 >= BLOCKS), every[-1])
-        edges = [self.first_close, *((s - self.zero).days for s in starts), last + 1]
-        parts = [self.table(a, b - 1, ages, np.zeros_like(self.group)) for a, b in pairwise(edges) if b > a]
+        return sorted({self.first_close, *((s - self.zero).days for s in starts)})
+
+    def by_time(self, last: int, ages: int) -> stats.LifeTable:
+        """The life table up to `last`, its groups the blocks of time."""
+        parts = [
+            self.table(a, b - 1, ages, np.zeros_like(self.group)) for a, b in pairwise([*self.edges(last), last + 1])
+        ]
         return stats.LifeTable(
             *(np.vstack(p) for p in zip(*((t.entered, t.left, t.won, t.lost) for t in parts), strict=True))
         )

@@ -88,8 +88,7 @@ def finding_win_curve(curve: pd.DataFrame, rates: pd.DataFrame) -> str:
             f"{end['undecided'] * 100:.0f} are still undecided then, and few deals could be watched for longer."
         )
     says = f"Of 100 deals entered, **{end['won'] * 100:.0f} are won** in the end{interval} and {end['lost'] * 100:.0f} lost."
-    apart = closed["win_rate"] < end["lower"] or closed["win_rate"] > end["upper"]
-    if not apart:
+    if not (closed["error_lower"] > 0 or closed["error_upper"] < 0):
         return f"{says} Won of closed says {closed['win_rate'] * 100:.0f}, which cannot be told apart from it."
     how = f"{style.points(abs(closed['error'])).lstrip('+')} too {'high' if closed['error'] > 0 else 'low'}"
     return f"{says} Won of closed says {closed['win_rate'] * 100:.0f}: {how}, since it leaves out the deals still open."
@@ -127,13 +126,14 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
     Returns
     -------
     DataFrame
-        definition, n (deals it rests on), won (deals), win_rate, lower, upper (95%), error (points of 1 above the
-        curve; missing for the curve itself, and everywhere when the curve still rises at its end). The first row is the
+        definition, n (deals it rests on), won (deals), win_rate, lower, upper (95%), error (above the curve, as a
+        fraction; missing for the curve itself, and everywhere when the curve still rises at its end), error_lower,
+        error_upper (95%, for won of closed). The first row is the
         curve's.
     """
     curve = win_curve(deals, as_of=as_of)
     seen = observed(deals)
-    closed = seen.outcome != "open"
+    closed, won = seen.outcome != "open", seen.outcome == "won"
     young = seen.created > seen.day(as_of) - recent
     last = curve.iloc[-1]
     rules = {
@@ -141,19 +141,45 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
         f"won of closed, entered in the last {recent} days": closed & young,
         "won of all entered": np.ones(len(closed), dtype=bool),
     }
-    counts = pd.DataFrame([
-        {"definition": name, "n": int(rows.sum()), "won": int((rows & (seen.outcome == "won")).sum())} for name, rows in rules.items()
-    ])  # fmt: skip
+    counts = pd.DataFrame([{"definition": d, "n": int(r.sum()), "won": int((r & won).sum())} for d, r in rules.items()])
     naive = stats.add_rate(counts, hits="won", n="n", name="win_rate")
     first = pd.DataFrame([{
-        "definition": f"won within {int(last['age'])} days, open deals undecided",
-        "n": len(closed), "won": int((seen.outcome == "won").sum()),
+        "definition": f"won within {int(last['age'])} days, open deals undecided", "n": len(closed), "won": int(won.sum()),
         "win_rate": last["won"], "lower": last["lower"], "upper": last["upper"],
     }])  # fmt: skip
     frame = pd.concat([first, naive], ignore_index=True)
+    if not settled(curve["won"].to_numpy()):
+        return frame.assign(error=np.nan, error_lower=np.nan, error_upper=np.nan)
+    error = (frame["win_rate"] - last["won"]).where(frame.index > 0)
+    lower, upper = _error_interval(seen, as_of, closed)
+    of_closed = frame["definition"] == "won of closed"
     return frame.assign(
-        error=(frame["win_rate"] - last["won"]).where((frame.index > 0) & settled(curve["won"].to_numpy()))
+        error=error, error_lower=np.where(of_closed, lower, np.nan), error_upper=np.where(of_closed, upper, np.nan)
     )
+
+
+def _error_interval(seen: Observed, as_of: pd.Timestamp, counted: np.ndarray) -> tuple[float, float]:
+    """The interval of a naive rate minus the curve's end, both without one block of time after the other.
+
+    Both come from the same deals, so good and bad times move them together; what is uncertain is their difference.
+    """
+    _, end = whole(seen, as_of)
+    last = seen.day(as_of)
+    blocks = seen.by_time(last, end + 1)
+    groups = blocks.won.shape[0]
+    curve, _ = stats.incidence(blocks, np.ones((groups, groups)) - np.eye(groups))
+    ended = np.where(seen.closed <= last, seen.closed, last)
+    block = np.clip(np.searchsorted(seen.edges(last), ended, side="right") - 1, 0, groups - 1)[counted]
+    n = np.bincount(block, minlength=groups)
+    won = np.bincount(block[(seen.outcome == "won")[counted]], minlength=groups)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors = (won.sum() - won) / (n.sum() - n) - curve[:, -1]
+    spread = np.sqrt((groups - 1) / groups * ((errors - errors.mean()) ** 2).sum())
+    table, _ = whole(seen, as_of)
+    ends, _ = stats.incidence(table, np.ones((1, seen.groups)))
+    centre = won.sum() / n.sum() - ends[0, -1]
+    reach = stats.t_quantile(groups - 1) * spread
+    return centre - reach, centre + reach
 
 
 def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
