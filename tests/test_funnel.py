@@ -146,14 +146,22 @@ def test_one_changed_factor_takes_the_whole_change():
 
 
 def test_too_few_wins_are_said_with_how_many_there_are():
+    few = deals((0, 5, "won"), (0, 6, "won"), *[(i, None, "open") for i in range(20)])
     with pytest.raises(
         TooLittleData, match="There are 2 won deals with dates; a win rate that counts open deals needs at least 10"
     ):
-        funnel.metrics(
-            deals((0, 5, "won"), (0, 6, "won"), *[(i, None, "open") for i in range(20)]),
-            period=period("2025Q1"),
-            as_of=END,
-        )
+        funnel.win_curve(few, as_of=END)
+    found = [f(few, period=period("2025Q1"), as_of=END) for f in (funnel.metrics, funnel.changes, funnel.trend)]
+    assert found[0].iloc[0][["open_deals", "won", "bookings"]].tolist() == [20, 2, 200.0]
+    assert funnel.finding_metrics(*found[:2]).startswith(
+        "**20 deals are open**, and $200 from 2 wins were booked in 2025Q1."
+    )
+    assert "too few" in str(funnel.cards_metrics(*found))
+
+
+def test_when_nothing_has_closed_yet_that_is_what_is_said():
+    with pytest.raises(TooLittleData, match="No deal has closed yet"):
+        funnel.win_curve(deals(*[(i, None, "open") for i in range(20)]), as_of=END)
 
 
 def test_without_dates_the_column_to_add_is_named():
@@ -367,6 +375,8 @@ def test_flags_and_unknown_columns_to_split_by():
     with pytest.raises(SettingError, match="There is no column to split by 'prodct'. Did you mean 'product'"):
         funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="prodct")
     assert funnel.lost_value(d, period=period("2025Q1"), as_of=END).columns[0] == "product"
+    with pytest.raises(MissingTable, match="needs a column to split by: family, product, segment"):
+        funnel.lost_value(d.drop(columns="product"), period=period("2025Q1"), as_of=END)
     with pytest.raises(MissingTable, match="family, which comes with the table 'products'"):
         funnel.lost_value(d, period=period("2025Q1"), as_of=END, by="family")
 

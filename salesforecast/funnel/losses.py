@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.errors import TooLittleData
+from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.funnel.observed import need
 from salesforecast.funnel.stages import reach
 from salesforecast.periods import Period
@@ -49,7 +49,9 @@ def lost_value(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp, by: 
     TooLittleData
         When nothing was lost in the period, or no lost deal has an amount.
     """
-    by = by or next((c for c in SPLITS if c in deals and deals[c].notna().any()), SPLITS[0])
+    by = by or next((c for c in SPLITS if c in deals and deals[c].notna().any()), "")
+    if not by:
+        raise MissingTable(f"This needs a column to split by: {', '.join(SPLITS)}; the data fill none of them.")
     need(deals, by, "amount", "closed_date")
     now = period.so_far(as_of)
     closed = deals[(deals["closed_date"] >= now.since) & (deals["closed_date"] < now.until)]

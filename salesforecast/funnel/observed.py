@@ -95,6 +95,8 @@ def need(deals: pd.DataFrame, *columns: str) -> None:
     for column in columns:
         if column in deals and deals[column].notna().any():
             continue
+        if column == "closed_date" and (deals["outcome"] == "open").all():
+            raise TooLittleData("No deal has closed yet, so nothing can be said of how deals end.")
         if column in TABLES["opportunities"].names:
             what = f"the column {column} of the opportunities, which is empty in the data. Map or fill it"
         else:

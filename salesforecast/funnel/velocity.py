@@ -44,7 +44,10 @@ def _draws(
     seen = observed(deals)
     if spans[0].until <= seen.zero:
         raise TooLittleData(f"{spans[0].label} ends before the first deal was entered ({seen.zero:%Y-%m-%d}).")
-    within = horizon(seen, as_of)
+    try:
+        within = horizon(seen, as_of)
+    except TooLittleData:
+        within = 0  # the counts can be said all the same
     weight = stats.weights(seen.groups, replicates)
     amount = seen.deals["amount"].to_numpy("float64") if "amount" in seen.deals else np.full(len(seen.deals), np.nan)
     out = {m: np.full((len(spans), len(weight)), np.nan) for m in METRICS}
@@ -58,7 +61,7 @@ def _draws(
         valued = won & ~np.isnan(amount)
         age = (seen.closed - seen.created)[closing]
         counts.append({
-            "period": span.label, "since": span.since, "until": span.until, "horizon": within,
+            "period": span.label, "since": span.since, "until": span.until, "horizon": within or np.nan,
             "entered": int(((seen.created >= since) & (seen.created <= last)).sum()),
             "won": int(won.sum()), "lost": int((closing & (seen.outcome == "lost")).sum()),
             "valued": int(valued.sum()), "bookings": amount[valued].sum() if valued.any() else np.nan,
@@ -73,11 +76,11 @@ def _draws(
         table = seen.table(since, last, within + 1)
         with np.errstate(invalid="ignore", divide="ignore"):
             out["open_deals"][i] = is_open.sum()
-            out["alive"][i] = np.divide(alive.sum(), is_open.sum())
+            out["alive"][i] = np.divide(alive.sum(), is_open.sum()) if within else np.nan
             out["average_size"][i] = (weight @ sums) / (weight @ numbers)
             if valued.sum() < ENOUGH:
                 out["average_size"][i, 1:] = np.nan  # a mean, but no interval worth the name
-            if followed(table.at_risk(), ENOUGH_NOW) == within and won.sum() >= ENOUGH:
+            if within and followed(table.at_risk(), ENOUGH_NOW) == within and won.sum() >= ENOUGH:
                 won_by, lost_by = stats.incidence(table, weight)
                 open_for = stats.mean_open(won_by, lost_by)
                 out["win_rate"][i] = won_by[:, -1]
@@ -117,14 +120,15 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
         deals without a created date, not among open_deals; known for the present only), alive (fraction of open_deals),
         and each of average_size, win_rate, time_to_close (days), velocity (money a day) followed by its _lower and _upper
         (95%). A win rate needs 10 wins in the period and 5 deals at risk at each age up to the horizon; an interval of
-        the average size needs 10 amounts. What cannot be said is missing.
+        the average size needs 10 amounts; the horizon, and all that rests on it, a history long enough to see by when
+        nearly all wins come. What cannot be said is missing.
 
     Raises
     ------
     MissingTable
         Without created and closed dates.
     TooLittleData
-        With fewer than 10 dated wins, a history too short to see by when nearly all wins come, or a period before it.
+        When no deal has both dates, or the period lies before the first deal.
 
     Source
     ------
@@ -157,6 +161,16 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
     booked = "" if pd.isna(a_day) else f" {style.money(a_day)} a day were booked in {now['period']}."
     if pd.isna(now["open_deals"]):
         return f"{now['period']} ends before the first deal closed; what its open deals bring in cannot be said."
+    if pd.isna(now["alive"]):
+        booked = (
+            f"{style.money(now['bookings'])} from {style.plural(now['valued'], 'win')} were booked in {now['period']}"
+        )
+        if not now["valued"]:
+            booked = f"no win of {now['period']} has an amount" if now["won"] else f"nothing was won in {now['period']}"
+        return (
+            f"**{style.plural(now['open_deals'], 'deal')} {'is' if now['open_deals'] == 1 else 'are'} open**, and {booked}. The history "
+            f"is too short, or its wins too few, to say how fast the open deals bring in money."
+        )
     alive = (
         f"Of {style.plural(now['open_deals'], 'open deal')}, {style.count(now['open_deals'] * now['alive'])} are alive"
     )
@@ -229,6 +243,7 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataFr
     a_day = now["bookings"] / (now["until"] - now["since"]).days
     undated = f"; {style.count(now['undated'])} more without a date" if now["undated"] > 0 else ""
     bare = now["open_deals"] - now["open_valued"]
+    alive = "" if pd.isna(now["alive"]) else f"{style.percent(now['alive'])} alive"
     worth = (
         ""
         if pd.isna(now["open_amount"])
@@ -238,7 +253,7 @@ def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataFr
     return Cards(
         (
             card("velocity", money, f"a day; booked: {money(a_day)}"),
-            card("open_deals", style.count, f"{worth}{style.percent(now['alive'])} alive{undated}"),
+            card("open_deals", style.count, f"{worth}{alive}{undated}".strip(", ")),
             card("average_size", money, f"mean of {style.plural(now['valued'], 'won deal')}"),
             card("win_rate", style.percent, f"won within {style.days(now['horizon'])}"),
             card("time_to_close", style.days, f"at most {style.count(now['horizon'])}; closed ones: {closed_after}", bare=style.count),

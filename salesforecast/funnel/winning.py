@@ -271,12 +271,12 @@ def finding_stalled(ages: pd.DataFrame, deals: pd.DataFrame) -> str:
         return f"None of the {style.plural(dated['n'].sum(), 'open deal')} is older than nearly all wins have been."
     limit = deals["limit"].iloc[0]
     worth = (
-        f", {style.money(late['amount'].sum())} of {style.money(dated['amount'].sum())}"
+        f", {style.money(late['amount'].sum())} of {style.money(dated['amount'].sum())},"
         if dated["amount"].sum() > 0
         else ""
     )
     return (
-        f"**{style.count(late['n'].sum())} of {style.plural(dated['n'].sum(), 'open deal')}**{worth}, have stalled: they are older than "
+        f"**{style.count(late['n'].sum())} of {style.plural(dated['n'].sum(), 'open deal')}**{worth} have stalled: they are older than "
         f"{style.days(limit)}, by when 99 of 100 wins have come."
     )
 

@@ -171,7 +171,9 @@ def content(nb: Mapping[str, Any]) -> Page:
     # the cell that lists the findings is the page's opening, whatever heading stands above it
     openings = [opening, *(section for section in page.sections if "in_short" in section.roles)]
     said = [block for section in (*openings, *page.sections) for block in section.blocks if block.finding]
-    page.lead = said[0].finding if said else Markup()
+    unsaid = [reason for section in openings for reason in section.unsaid]
+    first = next((block.finding for section in openings for block in section.blocks if block.finding), NOTHING)
+    page.lead = first or (unsaid[0] if unsaid else said[0].finding if said else NOTHING)
     page.opening = openings[-1]
     page.sections = [section for section in page.sections if "in_short" not in section.roles]
     return page
