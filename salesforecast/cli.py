@@ -74,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--config", type=Path, help="salesforecast.toml, when it is not in the data folder")
     check.add_argument("--issues", type=Path, metavar="FILE.csv", help="write every change to this file")
 
+    check.add_argument(
+        "--fixes", type=Path, metavar="FILE.csv", help="write proposed corrections for the CRM to this file"
+    )
+
     command("list", _list, "list the notebooks and their parameters")
 
     sample = command("sample", _sample, "write the export of a made-up company, to try things on")
@@ -178,6 +182,15 @@ def _check(args: argparse.Namespace) -> int:
         args.issues.parent.mkdir(parents=True, exist_ok=True)
         for_spreadsheet(issues).to_csv(args.issues, index=False, lineterminator="\n")
         print(f"  Every change: {args.issues}")
+    if args.fixes:
+        from salesforecast.cleaning import fixes
+
+        if args.fixes.is_dir():
+            raise SettingError(f"--fixes is the folder {args.fixes}; name a file, as fixes.csv.")
+        args.fixes.parent.mkdir(parents=True, exist_ok=True)
+        proposed = fixes(issues, crm)
+        for_spreadsheet(proposed).to_csv(args.fixes, index=False, lineterminator="\n")
+        print(f"  {plural(len(proposed), 'proposed correction')}: {args.fixes}")
     print("\nAnalyses")
     for row in analyses(crm).itertuples():
         print(f"  yes  {row.analysis}" if row.possible else f"  no   {row.analysis}: {row.missing}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from salesforecast import ledger
+from salesforecast import asof, keys, ledger
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError
 from salesforecast.tables import OUTCOMES, TABLES
@@ -75,17 +76,17 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
     """Add stage, outcome, created, closed and expected dates and the list amount to the opportunities, where they are missing."""
     deals, history, of = tables["opportunities"], tables.get("stage_history"), mapping.tables["opportunities"]
     ranks = tables["stages"].set_index("stage")
-    if history is not None and {"stage", "entered_at"} <= set(history):
-        order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in history]
-        moves = history.sort_values(order, kind="stable").assign(outcome=lambda h: h["stage"].map(ranks["outcome"]))
-        last = moves.groupby("opportunity_id").tail(1).set_index("opportunity_id")
+    lacks = not {"stage", "created_date", "closed_date"} <= set(deals)
+    if lacks and history is not None and {"stage", "entered_at"} <= set(history):
+        moves = keys.in_order(history, [c for c in ("opportunity_id", "entered_at", "sequence") if c in history])
+        last = moves.drop_duplicates("opportunity_id", keep="last").set_index("opportunity_id")
         if "stage" not in deals:
             deals = deals.assign(stage=deals["opportunity_id"].map(last["stage"]))
         if "created_date" not in deals:
             first = moves.groupby("opportunity_id")["entered_at"].min()
             deals = deals.assign(created_date=deals["opportunity_id"].map(first).dt.normalize())
         if "closed_date" not in deals:
-            deals = deals.assign(closed_date=deals["opportunity_id"].map(_closing_day(moves)))
+            deals = deals.assign(closed_date=deals["opportunity_id"].map(asof.closing_days(moves, ranks["outcome"])))
     if "stage" not in deals:
         raise DataError(
             "The opportunities have no stage and there is no stage history. Map the column in salesforecast.toml under "
@@ -122,20 +123,38 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
 
 def stage_history(tables: Frames, found: list[pd.DataFrame]) -> None:
     """Number the changes of each deal in the order they happened; a change exported twice is one."""
-    if "stage_history" in tables:
-        frame = tables["stage_history"]
-        ours = [c for c in TABLES["stage_history"].names if c in frame]
-        again = frame.duplicated(ours, keep="last")
-        if again.any():
-            found.append(
-                ledger.apart(
-                    "stage_history", frame[again], "repeated change", "The same change stands in the export twice."
-                )
-            )
-            frame = frame[~again]
-        order = [c for c in ("opportunity_id", "entered_at", "sequence") if c in frame]
-        frame = frame.sort_values(order, kind="stable")
-        tables["stage_history"] = frame.assign(sequence=frame.groupby("opportunity_id").cumcount() + 1.0)
+    if "stage_history" not in tables:
+        return
+    frame = tables["stage_history"]
+    ours = [c for c in TABLES["stage_history"].names if c in frame]
+    frame = keys.in_order(frame, [c for c in ("opportunity_id", "entered_at", "sequence") if c in frame])
+    # What stands twice stands side by side.
+    begins, at = keys.starts(frame["opportunity_id"]), frame["entered_at"].to_numpy()
+    twice = ~begins & np.r_[False, at[1:] == at[:-1]] if len(frame) else begins
+    maybe = frame[twice | np.r_[twice[1:], False]] if len(frame) else frame
+    again = maybe.index[maybe.duplicated(ours, keep="last")]
+    if len(again):
+        why = "The same change stands in the export twice."
+        found.append(ledger.apart("stage_history", frame.loc[again], "repeated change", why))
+        frame = frame[~frame.index.isin(again)]
+    deal = np.cumsum(keys.starts(frame["opportunity_id"]))
+    number = _counted(deal)
+    if "sequence" in frame:
+        # The CRM's own numbers may have gaps; they may not run against the clock.
+        given, earlier = frame["sequence"].to_numpy(), np.r_[False, deal[1:] == deal[:-1]]
+        against = earlier & np.r_[False, given[1:] < given[:-1]]
+        why = "The CRM numbers it before a change that happened earlier; the time decides."
+        if against.any():
+            became = pd.Series(number[against], index=frame.index[against])
+            found.append(ledger.noted("stage_history", frame[against], "sequence", became, "out of order", why))
+    tables["stage_history"] = frame.assign(sequence=number)
+
+
+def _counted(groups: np.ndarray) -> np.ndarray:
+    """1, 2, … within each run of equal values."""
+    place = np.arange(len(groups))
+    starts = np.r_[True, groups[1:] != groups[:-1]] if len(groups) else np.array([], dtype=bool)
+    return (place - np.maximum.accumulate(np.where(starts, place, 0)) + 1).astype("float64")
 
 
 def last_day(tables: Frames) -> pd.Timestamp:
@@ -159,21 +178,26 @@ def last_day(tables: Frames) -> pd.Timestamp:
         raise DataError(
             "The data hold no date at all. Map created_date and closed_date of the opportunities in salesforecast.toml."
         )
-    gap = days.index.to_series().diff().dt.days
-    after = days[::-1].cumsum()[::-1] / days.sum()
-    ends = days.index[((gap > 60) & (after < 1 / 200)) | ((gap > 5 * 365) & (after < 1 / 3))]
-    return days.index[days.index < ends[0]][-1] if len(ends) else days.index[-1]
+    while True:  # once more on the days that are left, so that a second cleaning finds the same day
+        gap = days.index.to_series().diff().dt.days
+        after = days[::-1].cumsum()[::-1] / days.sum()
+        ends = days.index[((gap > 60) & (after < 1 / 200)) | ((gap > 5 * 365) & (after < 1 / 3))]
+        if not len(ends):
+            return days.index[-1]
+        days = days[days.index < ends[0]]
 
 
 def in_order(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Declared columns first, rows by key."""
+    """Declared columns first, rows by key; the rows keep their index."""
     declared = [c for c in TABLES[name].names if c in frame]
     rest = [c for c in frame.columns if c not in declared]
     key = [k for k in TABLES[name].key if k in frame]
     frame = frame[declared + rest]
+    if name == "stage_history":
+        return frame  # in order since it was numbered
     if name == "stages":
         key = ["rank"]
-    return frame.sort_values(key, kind="stable", ignore_index=True)
+    return keys.in_order(frame, key)
 
 
 def _with_outcome(frame: pd.DataFrame) -> pd.DataFrame:
@@ -187,12 +211,3 @@ def _with_outcome(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _one_close_date(columns: dict[str, tuple[str, ...]]) -> bool:
     return bool(set(columns.get("closed_date", ())) & set(columns.get("expected_close_date", ())))
-
-
-def _closing_day(moves: pd.DataFrame) -> pd.Series:
-    """The day a deal came into the outcome it has now; missing while open."""
-    change = moves["outcome"] != moves.groupby("opportunity_id")["outcome"].shift()
-    run = change.groupby(moves["opportunity_id"]).cumsum()
-    final = run == run.groupby(moves["opportunity_id"]).transform("max")
-    closed = moves[final & (moves["outcome"] != "open")]
-    return closed.groupby("opportunity_id")["entered_at"].min().dt.normalize()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
+from salesforecast import asof
 from salesforecast.errors import DataError, MissingTable, unknown
 
 Kind = Literal["id", "label", "date", "moment", "money", "fraction", "count", "flag"]
@@ -233,7 +234,10 @@ class Crm:
     as_of: pd.Timestamp
     settings: Settings = field(default_factory=Settings)
     digest: str = ""
-    of_today: tuple[str, ...] = ()  # columns that `at` could not take back, because nothing says what they were
+    of_today: tuple[str, ...] = ()  # what `at` could not take back, because nothing says what it was
+    evidence: str = ""  # by what `at` took it back: "the stage history", "the export of 2025-03-01", …
+    snapshots: Mapping[pd.Timestamp, Mapping[str, pd.DataFrame]] = field(default_factory=dict)  # older exports, by day
+    written: Mapping[str, Any] = field(default_factory=dict)  # how the files wrote each table, for `cleaning.undo`
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_") or name not in TABLES:
@@ -307,64 +311,39 @@ class Crm:
     def at(self, day: pd.Timestamp | str) -> Crm:
         """The tables as they were known at the end of a day before `as_of`.
 
-        With a stage history stage, outcome, amount, expected close date and rep are those of that day. Without one only
-        created and closed dates can be taken back. `of_today` names the columns that could not be taken back.
+        With dated exports: what the newest export not after the day held; for a day before the first, that first one taken
+        back. With a stage history: stage, outcome, amount, expected close date and rep are those of that day. Without
+        one only created and closed dates can be taken back. `evidence` says which of these it was, and `of_today` names
+        what could not be taken back, for one deal or for all: before a history begins that is all it would have told.
         """
         day = pd.Timestamp(day).normalize()
         if day >= self.as_of:
             return replace(self, as_of=day)
-        end = day + pd.Timedelta(days=1)
-        tables = {name: _until(frame, name, end) for name, frame in self.tables.items()}
-        deals, then = tables["opportunities"], ["opportunity_id", "created_date", "closed_date"]
-        if "stage_history" in tables:
-            last = tables["stage_history"].groupby("opportunity_id").tail(1).set_index("opportunity_id")
-            known = deals["opportunity_id"].isin(last.index)
-            outcome = last["stage"].map(self.stages.set_index("stage")["outcome"])
-            for column, past in {"outcome": outcome, **{c: last[c] for c in _CHANGING if c in last}}.items():
-                was = deals["opportunity_id"].map(past)
-                deals = deals.assign(**{column: was.where(known, deals[column]) if column in deals else was})
-                then.append(column)
-        else:
-            known = pd.Series(False, index=deals.index)
-        closes_later = ~known & deals["outcome"].ne("open") & (self._closing(deals) >= end)
-        deals = deals.assign(
-            outcome=deals["outcome"].mask(closes_later, "open"), stage=deals["stage"].mask(closes_later, NOT_RECORDED)
-        )
-        is_open = deals["outcome"] == "open"
-        for column in [c for c in ("lost_reason", "competitor", "probability", "forecast_category") if c in deals]:
-            deals = deals.assign(**{column: deals[column].mask(is_open)})
-        if "closed_date" in deals:
-            deals = deals.assign(closed_date=deals["closed_date"].mask(is_open))
-        of_today = tuple(c for c in deals if c not in then)
-        return replace(self, tables={**tables, "opportunities": deals}, as_of=day, of_today=of_today)
+        there, of_today, evidence = self.known(day)
+        tables = {name: frame.reset_index(drop=True) for name, frame in there.items()}
+        past = {d: frames for d, frames in self.snapshots.items() if d <= day}
+        return replace(self, tables=tables, as_of=day, of_today=of_today, evidence=evidence, snapshots=past, written={})
 
-    def _closing(self, deals: pd.DataFrame) -> pd.Series:
-        """The closed dates as known now, of deals as known then."""
-        now = self.tables["opportunities"]
-        if "closed_date" not in now:
-            return pd.Series(pd.NaT, index=deals.index)
-        return deals["opportunity_id"].map(now.set_index("opportunity_id")["closed_date"])
+    def known(self, day: pd.Timestamp) -> tuple[dict[str, pd.DataFrame], tuple[str, ...], str]:
+        """The tables at the end of the day with the index they have now, what in them is of today, and by which evidence."""
+        made = asof.exported(self.snapshots, day)
+        if made is not None and made <= day:
+            return dict(self.snapshots[made]), (), f"the export of {made:%Y-%m-%d}"
+        tables = self.tables if made is None else self.snapshots[made]
+        there, of_today = asof.tables_at(tables, day, _HAPPENED)
+        source = "the stage history" if "stage_history" in tables else "created and closed dates"
+        return there, of_today, source if made is None else f"{source} in the export of {made:%Y-%m-%d}"
 
 
-_CHANGING = ("stage", "amount", "expected_close_date", "rep_id")
-NOT_RECORDED = "(not recorded)"
+NOT_RECORDED = asof.NOT_RECORDED
+_HAPPENED = {
+    t.name: tuple(c.name for c in t.columns if c.kind in ("date", "moment") and not c.plan) for t in TABLES.values()
+}
 _NAMES = (
     ("reps", "rep_id", ("rep", "team", "manager", "region")),
     ("accounts", "account_id", ("account", "industry", "size")),
     ("products", "product_id", ("product", "family")),
 )
-
-
-def _until(frame: pd.DataFrame, name: str, end: pd.Timestamp) -> pd.DataFrame:
-    """Rows that had begun before `end`; whatever happened to them later is empty."""
-    table = TABLES[name]
-    facts = [c.name for c in table.columns if c.kind in ("date", "moment") and not c.plan and c.name in frame]
-    if not facts:
-        return frame
-    born = facts[0]
-    # What has no date of birth is kept: nothing says that it was not there.
-    kept = frame[(frame[born] < end) | frame[born].isna()].reset_index(drop=True)
-    return kept.assign(**{c: kept[c].where(kept[c] < end) for c in facts[1:]})
 
 
 def breaches(frame: pd.DataFrame, name: str) -> list[str]:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salesforecast.cleaning import ISSUES, RULES, clean
+from salesforecast import derive
+from salesforecast.cleaning import ISSUES, RULES, clean, fixes
 from salesforecast.crm import load
 from salesforecast.errors import DataError, SettingError
 from salesforecast.tables import TABLES, breaches
@@ -65,7 +66,7 @@ def test_a_repeated_id_keeps_the_last_row_and_the_issues_keep_the_other_whole(wr
     crm, issues = cleaned(write, "a,r1,Atlas Pro,Open,open,8,2025-05-02,,2025-07-01,\n")
     assert crm.opportunities.set_index("opportunity_id").loc["a", "amount"] == 8
     (kept,) = rule(issues, "repeated id").to_dict("records")
-    assert (kept["row"], kept["became"], json.loads(kept["was"])["amount"]) == ("a", "set apart", "5.0")
+    assert (kept["row"], kept["became"], json.loads(kept["was"])["amount"]) == ("a", "set apart", "5")
 
 
 def test_a_row_without_an_id_is_set_apart_under_its_line(write):
@@ -263,3 +264,176 @@ def test_whatever_is_in_the_cells_the_result_keeps_its_contract_and_no_row_is_lo
     assert all(not breaches(frame, name) for name, frame in crm.tables.items())
     apart = issues[(issues["became"] == "set apart") & (issues["table"] == "opportunities")]
     assert len(crm.opportunities) + len(apart) == 32 + len(cells)
+
+
+# ---- what is proposed or only noticed ----------------------------------------------------------------------------------
+
+MOVES = "stage,rank,outcome\nOpen,1,open\nWon,2,won\nLost,3,lost\n"
+NAMED = "opportunity_id,name,account_id,stage,outcome,amount,created_date,closed_date,expected_close_date,lost_reason\n"
+
+
+def noticed(issues, name):
+    """The rows a rule noticed, which are left as they are."""
+    found = rule(issues, name)
+    assert (found["was"] == found["became"]).all()
+    return found["row"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "account", "amount", "created", "twice"),
+    [
+        ("Atlas for Acme", "A1", 9, "2025-05-09", True),
+        ("ATLAS  for acme.", "A1", 9, "2025-05-09", True),
+        ("Atlas for Acmee", "A1", 9, "2025-05-09", True),
+        ("Atlas for Acme", "A1", 9, "2025-06-03", False),  # more than 30 days later
+        ("Atlas for Acme", "A1", 9.5, "2025-05-09", False),
+        ("Atlas for Acme", "A2", 9, "2025-05-09", False),
+        ("Pumps for Brno", "A1", 9, "2025-05-09", False),
+    ],
+)
+def test_two_deals_of_one_account_name_and_amount_entered_within_a_month_are_proposed_not_merged(
+    write, name, account, amount, created, twice
+):
+    rows = f'c,Atlas for Acme,A1,Open,open,9,2025-05-02,,,\nd,"{name}",{account},Open,open,{amount},{created},,,\ne,z,A9,Won,won,1,2025-01-01,2025-06-03,,\n'
+    crm, issues = clean(load(write(opportunities=NAMED + rows)))
+    assert noticed(issues, "perhaps the same deal twice") == (["d"] if twice else [])
+    assert len(crm.opportunities) == 3
+    proposed = fixes(issues, crm).query("column == 'opportunity_id'")
+    assert proposed[["id", "now", "proposed"]].to_numpy().tolist() == ([["d", "d", "c"]] if twice else [])
+
+
+def test_names_that_differ_in_a_figure_are_a_series_and_not_a_mistake(write):
+    rows = "c,Renewal of the contract 2024,A1,Open,open,9,2025-05-02,,,\nd,Renewal of the contract 2025,A1,Open,open,9,2025-05-03,,,\n"
+    issues = clean(load(write(opportunities=NAMED + rows)))[1]
+    assert issues.empty
+
+
+def test_accounts_that_differ_in_case_or_legal_form_only_are_proposed_not_merged(write):
+    accounts = (
+        "account_id,account,region,parent_id\n1,Acme Inc.,EU,\n2,ACME LLC,EU,\n3,Acme Norway AS,EU,\n4,Acme,US,\n5,Vid Kft.,EU,\n"
+        "6,Vid,EU,5\n7,Chain,,\n8,Chain Ltd,,\n9,Chain AG,,\n10,Chain SA,,\n"
+    )
+    crm, issues = cleaned(write, accounts=accounts)
+    assert noticed(issues, "perhaps the same account twice") == ["2"], (
+        "not another region, a daughter, or a common name"
+    )
+    assert len(crm.accounts) == 10
+    assert fixes(issues, crm)[["table", "id", "proposed"]].to_numpy().tolist() == [["accounts", "2", "1"]]
+
+
+def test_a_day_on_which_very_many_deals_closed_is_flagged_deal_by_deal_with_the_day(write):
+    usual = "".join(
+        f"u{i},r1,P,Won,won,9,2025-01-02,{d:%Y-%m-%d},,\n"
+        for i, d in enumerate(pd.bdate_range("2025-01-06", "2025-06-03"))
+    )
+    bulk = "".join(f"b{i},r1,P,Lost,lost,9,2025-01-02,2025-04-13,,\n" for i in range(25))
+    issues = cleaned(write, usual + bulk)[1]
+    assert sorted(noticed(issues, "closed in bulk")) == sorted(f"b{i}" for i in range(25))
+    assert set(rule(issues, "closed in bulk")["was"]) == {"2025-04-13"}
+    assert (
+        noticed(cleaned(write, usual + bulk.replace("2025-04-13", "2025-04-14").split("b18")[0])[1], "closed in bulk")
+        == []
+    )
+
+
+def test_an_amount_a_thousand_times_the_usual_of_its_product_is_flagged_and_a_correction_proposed(write):
+    usual = "".join(f"u{i},r1,P,Won,won,{100 + i},2025-01-02,2025-05-{i % 28 + 1:02},,\n" for i in range(25))
+    odd = "c,r1,P,Won,won,120000,2025-01-02,2025-05-02,,\nd,r1,P,Won,won,0.1,2025-01-02,2025-05-02,,\ne,r1,P,Won,won,9000,2025-01-02,2025-05-02,,\n"
+    crm, issues = cleaned(write, usual + odd)
+    assert noticed(issues, "1,000 times too much or too little") == ["c", "d"]
+    proposed = fixes(issues, crm)
+    assert proposed[["id", "column", "now", "proposed"]].to_numpy().tolist() == [
+        ["c", "amount", "120000", "120"],
+        ["d", "amount", "0.1", "100"],
+    ]
+    few = "".join(f"u{i},r1,P,Won,won,{100 + i},2025-01-02,2025-05-{i % 28 + 1:02},,\n" for i in range(10))
+    assert noticed(cleaned(write, few + odd)[1], "1,000 times too much or too little") == [], (
+        "of few amounts none is the usual one"
+    )
+
+
+def test_a_deal_expected_more_than_a_year_ago_is_told_from_one_that_slipped(write):
+    rows = "c,r1,P,Open,open,9,2024-01-02,,2024-06-02,\nd,r1,P,Open,open,9,2024-01-02,,2024-06-03,\ne,r1,P,Open,open,9,2024-01-02,,2025-06-03,\n"
+    issues = cleaned(write, rows)[1]
+    assert noticed(issues, "expected date passed long ago") == ["c"]
+    assert noticed(issues, "expected date has passed") == ["d"]
+
+
+def test_the_history_is_held_against_its_deal(write):
+    deals = (
+        "opportunity_id,stage,amount,created_date,closed_date\nback,Won,1,2025-02-01,2025-03-01\nagain,Won,1,2025-01-01,2025-03-01\n"
+        "open,Won,1,2025-01-01,2025-03-01\nlate,Won,1,2025-01-01,2025-03-01\nafter,Lost,1,2025-01-01,2025-02-01\ngood,Won,1,2025-01-01,2025-03-01\n"
+    )
+    moves = (
+        "opportunity_id,entered_at,stage\nback,2025-01-31 23:00,Open\nback,2025-03-01,Won\nagain,2025-01-01,Open\nagain,2025-02-01,Lost\n"
+        "again,2025-02-03,Open\nagain,2025-03-01,Won\nopen,2025-01-01,Open\nlate,2025-01-01,Open\nlate,2025-04-01,Won\n"
+        "after,2025-01-01,Open\nafter,2025-02-02,Open\nafter,2025-02-03,Lost\ngood,2025-01-01,Open\ngood,2025-03-01 17:00,Won\n"
+    )
+    issues = clean(load(write(opportunities=deals, stages=MOVES, stage_history=moves)))[1]
+    assert noticed(issues, "changed before the deal was entered") == ["back, 2025-01-31 23:00, 1"]
+    assert noticed(issues, "opened again after closing") == ["again"]
+    assert noticed(issues, "closed, but its history ends open") == ["open"]
+    assert noticed(issues, "closed weeks before its history says") == ["late"]
+    assert noticed(issues, "in an open stage after closing") == ["after, 2025-02-02, 2"]
+    assert len(issues) == 5
+
+
+def test_a_history_numbered_against_the_clock_is_in_the_order_of_the_clock(write):
+    moves = "opportunity_id,entered_at,sequence,stage\na,2025-01-01,20,Open\na,2025-01-02,10,Won\nb,2025-01-01,10,Open\nb,2025-01-01,20,Won\n"
+    crm, issues = clean(
+        load(write(opportunities="opportunity_id,amount\na,1\nb,2\n", stages=MOVES, stage_history=moves))
+    )
+    assert rule(issues, "out of order")[["was", "became"]].to_numpy().tolist() == [["10", "2"]]
+    assert (
+        crm.stage_history["sequence"].tolist() == [1, 2, 1, 2]
+        and crm.stage_history["stage"].tolist() == ["Open", "Won"] * 2
+    )
+
+
+def test_a_deal_that_the_crm_merged_into_another_is_set_apart(write):
+    head = HEAD.replace("\n", ",MasterRecordId,Merged Deal IDs\n")
+    rows = "a,r1,P,Open,open,5,2025-05-02,,,,b,\nb,r1,P,Won,won,7,2025-01-03,2025-06-03,,,,c; x\nc,r1,P,Open,open,7,2025-01-03,,,,,\nd,r1,P,Lost,lost,7,2025-01-03,2025-05-05,,Duplicate,,\n"
+    crm, issues = clean(load(write(opportunities=head + rows)))
+    assert rule(issues, "merged into another deal")["row"].tolist() == ["a", "c"]
+    assert crm.opportunities["opportunity_id"].tolist() == ["b", "d"]
+    assert noticed(issues, "lost by a merger") == ["d"]
+
+
+def test_a_lost_closing_day_and_owner_are_proposed_from_the_history(write):
+    deals = "opportunity_id,rep_id,stage,amount,created_date,closed_date\na,,Won,,2025-01-05,2025-01-02\nb,r1,Lost,1,TBD,n/a\nc,r1,Losst,1,2025-01-02,\n"
+    more = "".join(f"x{i},r1,Open,1,2025-01-02,\n" for i in range(20))
+    moves = "opportunity_id,entered_at,stage,amount,rep_id\na,2025-01-05,Open,70,r7\na,2025-02-03,Won,75,r7\nb,2025-01-04,Open,1,r1\nb,2025-02-05 12:00,Lost,1,r1\n"
+    crm, issues = clean(load(write(opportunities=deals + more, stages=MOVES, stage_history=moves)))
+    proposed = fixes(issues, crm)
+    assert list(proposed.columns) == ["table", "id", "column", "now", "proposed", "why", "confidence"]
+    assert proposed[["id", "column", "now", "proposed"]].to_numpy().tolist() == [
+        ["a", "amount", "", "75"], ["a", "closed_date", "2025-01-02", "2025-02-03"], ["a", "rep_id", "", "r7"],
+        ["b", "closed_date", "n/a", "2025-02-05"], ["b", "created_date", "TBD", "2025-01-04"], ["c", "stage", "Losst", "Lost"],
+    ]  # fmt: skip
+    assert proposed["why"].str.endswith(".").all()
+
+
+def test_each_issue_names_its_line(write):
+    issues = cleaned(write, "c,r1,P,Won,won,-9,2025-05-01,2025-06-01,,\nc,r1,P,Won,won,9,2025-05-01,2025-06-01,,\nd,,P,Open,open,1,2025-05-01,,,\n")[1]  # fmt: skip
+    assert issues[["rule", "line"]].to_numpy().tolist() == [["repeated id", 4], ["no owner", 6]]
+
+
+def test_an_issue_keeps_its_line_when_the_tables_are_of_an_earlier_day(write):
+    late = "A0,r1,P,Open,open,1,2025-06-01,,,\nz,,P,Open,open,1,2025-05-01,,,\n"
+    _, issues = clean(load(write(opportunities=HEAD + GOOD + late)), as_of="2025-05-31")
+    assert issues[["row", "rule", "line"]].to_numpy().tolist() == [["z", "no owner", 5]]
+
+
+def test_days_before_all_others_are_looked_for_again_once_the_first_are_gone(write):
+    rows = "".join(f"x{i},r1,P,Won,won,9,2025-05-{i % 28 + 1:02},2025-06-01,,\n" for i in range(60))
+    odd = "c,r1,P,Won,won,9,1902-05-02,2025-06-03,,\nd,r1,P,Won,won,9,1950-05-02,2025-06-03,,\n"
+    assert rule(cleaned(write, rows + odd)[1], "created long before all others")["row"].tolist() == ["c", "d"]
+    few = "".join(f"x{i},r1,P,Won,won,9,2025-05-{i % 28 + 1:02},2025-06-01,,\n" for i in range(5))
+    assert rule(cleaned(write, few + odd)[1], "created long before all others").empty
+
+
+def test_the_end_of_the_data_is_looked_for_again_once_days_far_ahead_are_gone():
+    days = [*pd.date_range("2024-01-01", periods=597).tolist(), *pd.to_datetime(["2025-12-01"] * 2 + ["2071-01-01"])]
+    deals = pd.DataFrame({"created_date": days, "outcome": "open"})
+    assert derive.last_day({"opportunities": deals}) == pd.Timestamp("2024-01-01") + pd.Timedelta(days=596)
+    assert derive.last_day({"opportunities": deals.iloc[:-1]}) == pd.Timestamp("2024-01-01") + pd.Timedelta(days=596)

@@ -57,7 +57,7 @@ def test_check_says_what_was_read_cleaned_and_is_possible(capsys, tmp_path):
     assert "Read as: salesforce. Company: Larkfield Instruments" in out and "Last record: 2025-06-30." in out
     assert "Opportunity.csv: opportunities, 6,000 rows" in out
     assert re.search(r"yes +stage conversion", out)
-    assert (tmp_path / "new" / "issues.csv").read_text().startswith("table,row,column,rule,was,became,why\n")
+    assert (tmp_path / "new" / "issues.csv").read_text().startswith("table,row,column,rule,was,became,why,line\n")
 
 
 def test_issues_written_for_a_spreadsheet_hold_no_formula(capsys, tmp_path):
@@ -65,6 +65,14 @@ def test_issues_written_for_a_spreadsheet_hold_no_formula(capsys, tmp_path):
     run(capsys, "check", tmp_path, "--issues", tmp_path / "issues.txt")
     text = (tmp_path / "issues.txt").read_text()
     assert "HYPERLINK" in text and not re.search(r'(^|,)"?=', text, re.M)
+
+
+def test_proposed_corrections_are_written_for_the_crm(capsys, tmp_path):
+    run(capsys, "sample", tmp_path / "s", "--opportunities", 300, "--dirty")
+    code, out, _ = run(capsys, "check", tmp_path / "s", "--fixes", tmp_path / "fixes.csv")
+    head, *rows = (tmp_path / "fixes.csv").read_text("utf-8").splitlines()
+    assert code == 0 and f"{len(rows)} proposed correction" in out and rows
+    assert head.split(",") == ["table", "id", "column", "now", "proposed", "why", "confidence"]
 
 
 def test_list_shows_each_parameter_with_its_default_and_purpose(capsys):

@@ -151,12 +151,9 @@ def test_a_broken_export_is_refused_with_the_file_and_the_fix(write, files, says
             load(folder)
 
 
-def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path):
-    with pytest.raises(DataError, match="does not exist"):
-        load(tmp_path / "nowhere")
-    (tmp_path / "file.csv").write_text(DEALS)
-    with pytest.raises(DataError, match="is a file, not a folder"):
-        load(tmp_path / "file.csv")
+def test_a_missing_folder_is_named():
+    with pytest.raises(DataError, match="does not exist. Give the folder that holds the exported files, or one file"):
+        load("nowhere")
 
 
 @pytest.mark.parametrize(
@@ -176,6 +173,10 @@ def test_a_missing_folder_and_a_file_in_its_place_are_told_apart(tmp_path):
         ({"opportunities": {"files": 5}}, "files is 5; it is a text or a list of texts"),
         ({"opportunities": {"columns": {"amount": 5}}}, "amount is 5; it is a text or a list of texts"),
         ({"opportunities": {"aliases": {"stage": "x"}}}, "stage is 'x'; it is a table"),
+        ({"opportunities": {"outcome": {"wn": "x"}}}, "There is no key 'wn'. Did you mean 'won'"),
+        ({"opportunities": {"status": {"opened": ["x"]}}}, "There is no key 'opened'. Did you mean 'open'"),
+        ({"opportunities": {"entered": ["Date entered (.*"]}}, "which is no regular expression"),
+        ({"opportunities": {"entered": ["Date entered"]}}, "it needs one bracket"),
         ({"crm": ["x"]}, r"crm is \['x'\]; it is text"),
     ],
 )  # fmt: skip
@@ -203,6 +204,7 @@ def test_every_mapping_of_the_package_names_only_tables_and_columns_of_ours():
     ("text", "value"),
     [("1234.5", 1234.5), ("1,234.50", 1234.5), ("$1,493,660", 1493660), ("USD 485,000.00", 485000), ("(1,200.00)", -1200),
      ("-7", -7), ("€ 12", 12), ("1 234", 1234), ("90%", 0.9), ("ten", None), ("10-20", None), ("2024-01", None),
+     ("1 234,50", 1234.5), ("۱۲۳٬۴۵۶٫۵", 123456.5), ("１，２３４．５", 1234.5), ("12,34,567", 1234567), ("£1,250.50", 1250.5),
      ("inf", None), ("7-", -7), ("-$5", -5), ("NOK 1,000", 1000), ("12 EUR", 12)],
 )  # fmt: skip
 def test_numbers_as_people_write_them(text, value):
@@ -215,6 +217,33 @@ def test_a_decimal_comma_is_known_by_the_whole_column():
     assert v.parse(column, "money").tolist() == [1234.5, 2000.0, 7.5]
 
 
+def test_a_number_that_breaks_the_writing_of_its_column_is_missing_not_a_hundred_times_itself():
+    column = pd.Series(["1,234.50", "1,234,567", "1 234,50"], dtype="str")
+    assert v.parse(column, "money").tolist()[:2] == [1234.5, 1234567.0]
+    assert pd.isna(v.parse(column, "money").iloc[2])
+
+
+def test_a_per_cent_column_that_a_workbook_keeps_as_fractions_is_not_divided_again():
+    assert v.parse(pd.Series(["0.65", "1", "0"], dtype="str"), "fraction", per_cent=True).tolist() == [0.65, 1, 0]
+    assert v.parse(pd.Series(["65", "1", "0.5"], dtype="str"), "fraction", per_cent=True).tolist() == [
+        0.65,
+        0.01,
+        0.005,
+    ]
+
+
+def test_plain_numbers_are_days_only_when_all_of_the_column_are():
+    mixed = pd.Series(["45720", "20250304", "2025-03-04"], dtype="str")
+    assert v.parse(mixed, "date").isna().tolist() == [True, False, False]
+    beside = pd.Series(["45720", "4 March 2025", "TBD"], dtype="str")
+    assert v.parse(beside, "date").dt.strftime("%Y-%m-%d").tolist()[:2] == ["2025-03-04"] * 2
+
+
+def test_seconds_since_1970_come_into_the_business_zone():
+    column = pd.Series(["1741043400000"], dtype="str")  # ten past eleven in the evening of the third, in London
+    assert v.parse(column, "moment", timezone="Europe/Oslo").iloc[0] == pd.Timestamp("2025-03-04 00:10")
+
+
 def test_per_cent_columns_become_fractions_and_a_sign_is_not_counted_twice():
     assert v.parse(pd.Series(["60", "5%"], dtype="str"), "fraction", per_cent=True).tolist() == [0.6, 0.05]
 
@@ -222,7 +251,16 @@ def test_per_cent_columns_become_fractions_and_a_sign_is_not_counted_twice():
 @pytest.mark.parametrize(
     ("text", "order", "day"),
     [("2025-03-04", "", "2025-03-04"), ("2025-03-04T10:20:30", "", "2025-03-04"), ("03/04/2025", "mdy", "2025-03-04"),
-     ("04.03.25", "dmy", "2025-03-04"), ("4-Mar-2025", "", "2025-03-04"), ("31/02/2025", "dmy", None), ("TBD", "", None)],
+     ("04.03.25", "dmy", "2025-03-04"), ("4-Mar-2025", "", "2025-03-04"), ("31/02/2025", "dmy", None), ("TBD", "", None),
+     ("Tuesday, 4 March 2025", "", "2025-03-04"), ("04, Mar, 25", "", "2025-03-04"), ("Mar 4th, 2025", "", "2025-03-04"),
+     ("2025. március 4., kedd", "", "2025-03-04"), ("2025. márc. 4.", "", "2025-03-04"), ("2025. 03. 04.", "", "2025-03-04"),
+     ("tir. 4. mars 2025", "", "2025-03-04"), ("4. des. 2025", "", "2025-12-04"), ("вівторок, 4 березня 2025 р.", "", "2025-03-04"),
+     ("2025年3月4日 星期二", "", "2025-03-04"), ("2025年三月4日", "", "2025-03-04"), ("۴ مارس ۲۰۲۵", "", "2025-03-04"),
+     ("سه‌شنبه ۱۴ اسفند ۱۴۰۳", "", "2025-03-04"), ("۱۴۰۳/۱۲/۱۴", "", "2025-03-04"), ("1403-12-14", "", "2025-03-04"),
+     ("２０２５-０３-０４", "", "2025-03-04"), ("45720", "", "2025-03-04"), ("1741046400000", "", "2025-03-04"),
+     ("1741046400", "", "2025-03-04"), ("2025-03-04 10:00:00 UTC", "", "2025-03-04"), ("20250304", "", "2025-03-04"),
+     ("2025", "", None), ("2025-03", "", None), ("mid March 2025", "", None), ("30 February 2025", "", None),
+     ("1404/12/30", "", None), ("1/2/203", "dmy", None)],
 )  # fmt: skip
 def test_dates_as_people_write_them(text, order, day):
     got = v.parse(pd.Series([text], dtype="str"), "date", order=order).iloc[0]

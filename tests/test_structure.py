@@ -18,13 +18,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from rows above its own, and from its own package.
 ROWS = [
-    {"quick", "errors", "formats"},
+    {"quick", "errors", "formats", "keys"},
+    {"asof"},
     {"tables", "periods", "stats", "shapes"},
     {"style", "synthetic", "text"},
     {"cards"},
     {"cells", "crm"},
-    {"ledger", "rules"},
-    {"derive"},
+    {"ledger", "duplicates", "moves"},
+    {"rules"},
+    {"derive", "reading", "undoing", "fixes"},
     {"cleaning"},
     {"funnel", "forecasting", "quality"},
     {"page"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import zoneinfo
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +17,8 @@ from salesforecast.tables import OUTCOMES, TABLES, Settings
 CONFIG = "salesforecast.toml"
 OWN = "salesforecast"
 DATE_ORDERS = ("ymd", "mdy", "dmy")
+ROLES = ("closed", "won", "lost", "status")
+STATUS = ("open", "won", "lost", "deleted")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,19 @@ class TableMapping:
     per_cent : tuple of str
         Our columns that the export writes in per cent.
     outcome : dict
-        Their columns that say `closed` and `won`, where a stage table does not.
+        Their columns that say `closed`, `won` or `lost` by yes and no, or `status` by a word, where a stage table does not.
+    status : dict
+        `open`, `won`, `lost`, `deleted` -> the words for it in the status column.
+    entered : tuple of str
+        Patterns of their columns that hold the day a stage was entered; the bracket in it is the stage.
+    key : tuple of str
+        Their column with the ids by which other tables know a stage.
+    numbered : bool
+        Whether rows without an id are numbered, as in a sheet kept by hand.
     aliases : dict
         Our column -> {their spelling: ours}. Each replacement is a row of the issues.
-    deleted : str
-        Their column that says that a row was deleted in the CRM; such rows are set apart.
+    deleted : tuple of str
+        Their columns that say that a row was deleted in the CRM; such rows are set apart.
     ignore : dict
         Our column -> values whose rows are set apart. Each is a row of the issues.
     """
@@ -43,8 +54,12 @@ class TableMapping:
     files: tuple[str, ...] = ()
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     per_cent: tuple[str, ...] = ()
-    outcome: dict[str, str] = field(default_factory=dict)
-    deleted: str = ""
+    outcome: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    status: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    entered: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    numbered: bool = False
+    deleted: tuple[str, ...] = ()
     aliases: dict[str, dict[str, str]] = field(default_factory=dict)
     ignore: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -55,6 +70,10 @@ class TableMapping:
             columns={**base.columns, **self.columns},
             per_cent=tuple(dict.fromkeys(self.per_cent + base.per_cent)),
             outcome=self.outcome or base.outcome,
+            status={**base.status, **self.status},
+            entered=self.entered or base.entered,
+            key=self.key or base.key,
+            numbered=self.numbered or base.numbered,
             deleted=self.deleted or base.deleted,
             aliases={**base.aliases, **self.aliases},
             ignore={**base.ignore, **self.ignore},
@@ -88,6 +107,8 @@ class Mapping:
         The business zone into which zone-aware moments are turned, as "Europe/Oslo".
     list_price_as_amount : bool
         Whether a missing amount is filled with the product's list price.
+    fallback : bool
+        Whether another mapping that knows as many headers goes before it.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -96,6 +117,7 @@ class Mapping:
     date_order: str = ""
     timezone: str = ""
     list_price_as_amount: bool = False
+    fallback: bool = False
 
 
 @cache
@@ -153,6 +175,7 @@ def parse(content: dict[str, Any], where: str) -> Mapping:
     if timezone and timezone not in zoneinfo.available_timezones():
         raise SettingError(f"{where}: {unknown('time zone', timezone, sorted(zoneinfo.available_timezones()))}")
     as_amount = _read(rest, "list_price_as_amount", bool, where, base.list_price_as_amount)
+    fallback = _read(rest, "fallback", bool, where, False)
     tables = {name: _table(name, declared, where) for name, declared in rest.items()}
     return Mapping(
         settings,
@@ -161,6 +184,7 @@ def parse(content: dict[str, Any], where: str) -> Mapping:
         date_order,
         timezone,
         as_amount,
+        fallback,
     )
 
 
@@ -186,9 +210,12 @@ def _table(name: str, declared: Any, where: str) -> TableMapping:
         if key not in parts:
             raise SettingError(f"{where}, [{name}]: {unknown('key', key, parts)}")
     own, rest = TABLES[name].names, dict(declared)
-    inner = {
-        part: _read(rest, part, dict, f"{where}, [{name}]", {}) for part in ("columns", "outcome", "aliases", "ignore")
-    }
+    dicts = ("columns", "outcome", "status", "aliases", "ignore")
+    inner = {part: _read(rest, part, dict, f"{where}, [{name}]", {}) for part in dicts}
+    for part, known in (("outcome", ROLES), ("status", STATUS)):
+        for key in inner[part]:
+            if key not in known:
+                raise SettingError(f"{where}, [{name}.{part}]: {unknown('key', key, known)}")
     for part in ("columns", "aliases", "ignore"):
         for column in inner[part]:
             if column not in own:
@@ -199,8 +226,12 @@ def _table(name: str, declared: Any, where: str) -> TableMapping:
         files=_texts(rest.get("files", ()), "files", here),
         columns={c: _texts(theirs, c, f"{where}, [{name}.columns]") for c, theirs in inner["columns"].items()},
         per_cent=_texts(rest.get("per_cent", ()), "per_cent", here),
-        outcome={k: _read(inner["outcome"], k, str, f"{where}, [{name}.outcome]", "") for k in list(inner["outcome"])},
-        deleted=_read(rest, "deleted", str, here, ""),
+        outcome={k: _texts(theirs, k, f"{where}, [{name}.outcome]") for k, theirs in inner["outcome"].items()},
+        status={k: _texts(words, k, f"{where}, [{name}.status]") for k, words in inner["status"].items()},
+        entered=_patterns(rest.get("entered", ()), here),
+        key=_texts(rest.get("key", ()), "key", here),
+        numbered=_read(rest, "numbered", bool, here, False),
+        deleted=_texts(rest.get("deleted", ()), "deleted", here),
         aliases={c: {str(k): str(v) for k, v in pairs.items()} for c, pairs in aliases.items()},
         ignore={c: _texts(values, c, f"{where}, [{name}.ignore]") for c, values in inner["ignore"].items()},
     )
@@ -221,4 +252,16 @@ def _texts(value: Any, key: str, where: str) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else None
     if texts is None or not all(isinstance(t, str) for t in texts):
         raise SettingError(f"{where}: {key} is {value!r}; it is a text or a list of texts.")
+    return texts
+
+
+def _patterns(value: Any, where: str) -> tuple[str, ...]:
+    """Regular expressions with one bracket for the stage."""
+    for pattern in (texts := _texts(value, "entered", where)):
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise SettingError(f"{where}: entered has {pattern!r}, which is no regular expression: {error}.") from None
+        if groups != 1:
+            raise SettingError(f"{where}: entered has {pattern!r}; it needs one bracket, (.*), where the stage stands.")
     return texts

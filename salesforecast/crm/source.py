@@ -1,22 +1,22 @@
-"""Reading files into frames of text under our names."""
+"""Reading an export: its files become our tables, as text under our names."""
 
 from __future__ import annotations
 
-import gzip
+import glob
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from salesforecast.crm.mapping import CONFIG, OWN, Mapping, TableMapping, mappings, parse, read_config
+from salesforecast.crm import matching, outcomes, unpivot
+from salesforecast.crm.files import ENDINGS, is_export, read
+from salesforecast.crm.mapping import CONFIG, Mapping, TableMapping, mappings, parse, read_config
+from salesforecast.crm.matching import Place
+from salesforecast.crm.sheets import Sheet, plain
 from salesforecast.errors import DataError, SettingError, unknown
 from salesforecast.tables import TABLES, Settings
-
-ENDINGS = (".csv", ".csv.gz", ".parquet")
-SPARE = 20  # values beyond the headers that a line may have before it is no CSV line at all
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,25 @@ class Export:
     Parameters
     ----------
     tables : dict
-        Our table -> frame of text under our column names; columns nobody mapped keep their own names.
+        Our table -> frame of text under our column names; columns nobody mapped keep their own names. `_exported_on`
+        is the day in the name of the file, where several exports of one table have one.
     mapping : Mapping
         How it was read, with the analyst's settings.
     sources : DataFrame
-        One row per file: file, table ("" when it was not used), rows, mapped (our columns found), unmapped (theirs
-        that were kept as they are), why (it was not used).
+        One row per file, sheet or member: file, table ("" when it was not used), rows, mapped (our columns found),
+        unmapped (theirs that were kept as they are), why (it was not used, or what was made of it), encoding, dropped
+        (lines that are no rows: how many, which, an example), filled (rows with fewer values than headers).
     digest : str
         SHA-256 over the names and bytes of all files read, and of the config.
+    evidence : str
+        Why it was taken for an export of this CRM.
     """
 
     tables: dict[str, pd.DataFrame]
     mapping: Mapping
     sources: pd.DataFrame
     digest: str
+    evidence: str = ""
 
     @property
     def settings(self) -> Settings:
@@ -47,223 +52,195 @@ class Export:
         return self.mapping.settings
 
 
-def load(folder: str | Path, config: str | Path | None = None) -> Export:
+@dataclass(frozen=True)
+class _Read:
+    """A sheet with the file it comes from, or the error that the file gave."""
+
+    file: Path
+    sheet: Sheet
+    error: str = ""
+
+
+def load(path: str | Path, config: str | Path | None = None) -> Export:
     """The tables of an export, under our names; values are left as the files write them.
 
-    Which CRM it comes from is found by the file names and headers, unless a salesforecast.toml in the folder, or
-    the one given, says so.
+    Which CRM it comes from is found by the file names and headers, unless a salesforecast.toml beside the files, or
+    the one given, says so. Files that hold the same table are put together, those with a day in their names in the
+    order of the days.
 
     Parameters
     ----------
-    folder : path
-        A folder of CSV, gzipped CSV or Parquet files.
+    path : path
+        A folder, a file, or a pattern such as `exports/Opportunity_*.csv`. CSV in any usual encoding and with any usual
+        separator, also packed by gzip or zip; Excel; Parquet.
     config : path, optional
-        A salesforecast.toml; without it the one in the folder is used, if there is one.
+        A salesforecast.toml; without it the one beside the files is used, if there is one.
 
     Raises
     ------
     DataError
-        When the folder or a file is missing, empty or unreadable, or no file holds the opportunities.
+        When a file is missing, empty or unreadable, or no file holds the opportunities.
     SettingError
         When the config is not valid.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"The data folder {folder} {what}. Give the folder that holds the exported files.")
+    files, folder = _files(path)
     config = Path(config) if config else folder / CONFIG if (folder / CONFIG).exists() else None
-    files = sorted(f for f in folder.iterdir() if f.is_file() and f.name.casefold().endswith(ENDINGS))
-    if not files:
-        raise DataError(f"The folder {folder} holds no export: no file ends in {', '.join(ENDINGS)}.")
-
     declared = read_config(config) if config else {}
-    headers = {f: _header(f) for f in files}
-    crm = declared.get("crm") or _detect(headers)
+    sheets = _sheets(files, _known(declared))
+    readable = [r.sheet for r in sheets if not r.error]
+    if declared.get("crm"):
+        crm, evidence = declared["crm"], f"{CONFIG} says so"
+    else:
+        mapped = "opportunity_id" in declared.get("opportunities", {}).get("columns", {})
+        crm, evidence = matching.detect(readable, mapped=mapped)
     mapping = parse({**declared, "crm": crm}, str(config or "no config"))
     mapping = replace(mapping, settings=replace(mapping.settings, crm=crm))
+    _all_there(declared, mapping, readable)
 
-    _all_there(declared, mapping, headers)
-    digest, sources = hashlib.sha256(), []
-    parts: dict[str, list[pd.DataFrame]] = {}
-    if config:
-        digest.update(config.read_bytes())
+    places = _places(sheets, mapping, set(declared))
+    digest = hashlib.sha256(config.read_bytes() if config else b"")
     for file in files:
-        table, named, why = _place(file, headers[file], mapping, set(declared))
-        if not table:
-            sources.append({"file": file.name, "table": "", "rows": pd.NA, "mapped": "", "unmapped": "", "why": why})
+        if any(r.file == file and at.table for r, at in zip(sheets, places, strict=True)):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    parts: dict[str, list[tuple[str, pd.DataFrame]]] = {}
+    sources = []
+    for r, at in zip(sheets, places, strict=True):
+        about = {"encoding": r.sheet.encoding, "dropped": r.sheet.dropped, "filled": r.sheet.filled}
+        if not at.table:
+            why = r.error or at.why
+            sources.append(
+                {"file": r.sheet.name, "table": "", "rows": pd.NA, "mapped": "", "unmapped": "", "why": why, **about}
+            )
             continue
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-        theirs = _read(file, headers[file])
-        frame = _rename(theirs, named)
-        parts.setdefault(table, []).append(frame)
-        ours = [c for c in frame.columns if c in TABLES[table].names]
+        frame, why = _ours(r.sheet, at, mapping)
+        day = next((d for name in (*r.sheet.named, r.sheet.name) if (d := matching.exported_on(name))), "")
+        parts.setdefault(at.table, []).append((day, frame))
+        ours = [c for c in frame.columns if c in TABLES[at.table].names]
+        rest = ", ".join(c for c in frame.columns if c not in ours and not c.startswith("_"))
         sources.append({
-            "file": file.name, "table": table, "rows": len(frame), "mapped": ", ".join(ours),
-            "unmapped": ", ".join(c for c in frame.columns if c not in ours and not c.startswith("_")), "why": "",
+            "file": r.sheet.name, "table": at.table, "rows": len(frame), "mapped": ", ".join(ours), "unmapped": rest,
+            "why": why, **about,
         })  # fmt: skip
     if "opportunities" not in parts:
+        broken = next((f" {r.error}" for r in sheets if r.error), "")
         raise DataError(
-            f"None of the files in {folder} holds the opportunities: {', '.join(f.name for f in files)}. "
+            f"None of the files in {path} holds the opportunities: {', '.join(r.sheet.name for r in sheets)}.{broken} "
             f'Name the file under [opportunities] in a {CONFIG}: files = ["…"]; '
             f"`salesforecast init` writes one to start from."
         )
-    tables = {name: pd.concat(p, ignore_index=True) for name, p in parts.items()}
-    return Export(tables, mapping, pd.DataFrame(sources).astype({"rows": "Int64"}), digest.hexdigest())
+    tables = {name: _together(p) for name, p in parts.items()}
+    for table, frame in tables.items():
+        tables[table] = outcomes.settle(frame, table, mapping.tables.get(table, TableMapping()))
+    entered = unpivot.entries(tables["opportunities"], mapping.tables["opportunities"].entered)
+    if entered is not None and "stage_history" not in tables:
+        tables["stage_history"] = entered
+    outcomes.name_stages(tables)
+    outcomes.complete_stages(tables)
+    return Export(tables, mapping, pd.DataFrame(sources).astype({"rows": "Int64"}), digest.hexdigest(), evidence)
 
 
-def _all_there(declared: dict[str, Any], mapping: Mapping, headers: dict[Path, list[str]]) -> None:
+def _files(path: str | Path) -> tuple[list[Path], Path]:
+    """The files that may hold tables, and the folder in which a config is looked for."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.is_file() and is_export(f.name))
+        if not files:
+            raise DataError(f"The folder {path} holds no export: no file ends in {', '.join(ENDINGS)}.")
+        return files, path
+    if path.is_file():
+        return [path], path.parent
+    if glob.has_magic(str(path)):
+        found = sorted(Path(f) for f in glob.glob(str(path)) if Path(f).is_file() and is_export(Path(f).name))
+        if not found:
+            raise DataError(f"No file fits {path} and ends in {', '.join(ENDINGS)}.")
+        return found, found[0].parent
+    raise DataError(
+        f"The data folder {path} does not exist. Give the folder that holds the exported files, or one file."
+    )
+
+
+def _sheets(files: list[Path], known: set[str]) -> list[_Read]:
+    """All sheets of all files; a file that cannot be read is one with its error, which counts when the file is needed."""
+    found = []
+    for file in files:
+        try:
+            found += [_Read(file, sheet) for sheet in read(file, known)]
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            found.append(_Read(file, Sheet(file.name, (file.name,), pd.DataFrame()), str(error)))
+    return found
+
+
+def _known(declared: dict[str, Any]) -> set[str]:
+    """All headers that the mappings and the config know."""
+    theirs = [names for m in mappings().values() for t in m.tables.values() for names in t.columns.values()]
+    for table in declared.values():
+        if isinstance(table, dict) and isinstance(table.get("columns"), dict):
+            theirs += [
+                (n,) if isinstance(n, str) else tuple(n) for n in table["columns"].values() if isinstance(n, str | list)
+            ]
+    return {plain(part) for names in theirs for name in names for part in str(name).split(" | ")}
+
+
+def _places(sheets: list[_Read], mapping: Mapping, declared: set[str]) -> list[Place]:
+    """Where each sheet belongs: by its name, else by its headers where nothing is known by that table's name."""
+    places = []
+    for r in sheets:
+        if r.error and any(matching.by_name(r.sheet.named, m) for m in (mapping, mappings()[matching.OWN])):
+            raise DataError(r.error)
+        places.append(Place(why=r.error) if r.error else matching.place(r.sheet, mapping, declared))
+    for at in places:
+        if at.refused:
+            raise DataError(at.refused)
+    named = {at.table for at in places if at.table}
+    guesses = [matching.by_headers(r.sheet, mapping) if not at.table and not r.error else Place()
+               for r, at in zip(sheets, places, strict=True)]  # fmt: skip
+    for table in {g.table for g in guesses if g.table} - named:
+        best = max((g for g in guesses if g.table == table), key=lambda g: len(g.named))
+        for i, guess in enumerate(guesses):
+            if guess.table == table and guess.named.keys() == best.named.keys():
+                places[i] = replace(guess, why="known by its headers")
+    return places
+
+
+def _ours(sheet: Sheet, at: Place, mapping: Mapping) -> tuple[pd.DataFrame, str]:
+    """Our columns first, then theirs that nobody mapped; and what was made of it."""
+    theirs = sheet.frame
+    ours = {}
+    for our, names in at.named.items():
+        column = theirs[names[0]]
+        for other in names[1:]:
+            column = column.where(column.notna() & column.str.strip().ne(""), theirs[other])
+        ours[our] = column
+    used = {name for names in at.named.values() for name in names}
+    rest = [c for c in theirs.columns if c not in used and c not in ours]
+    frame = pd.concat([pd.DataFrame(ours, index=theirs.index), theirs[rest]], axis=1)
+    key = TABLES[at.table].key[0]
+    if key in frame or not mapping.tables.get(at.table, TableMapping()).numbered:
+        return frame, at.why
+    frame.insert(0, key, [f"row {i}" for i in range(1, len(frame) + 1)])
+    frame[key] = frame[key].astype("str")
+    return frame, "; ".join(filter(None, [at.why, f"no header is an id, so {key} is the number of the row"]))
+
+
+def _together(parts: list[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """The files of one table, in the order of the days in their names."""
+    parts = sorted(parts, key=lambda part: part[0])
+    if any(day for day, _ in parts):
+        parts = [(day, f.assign(_exported_on=pd.Series(day or pd.NA, index=f.index, dtype="str"))) for day, f in parts]
+    return parts[0][1] if len(parts) == 1 else pd.concat([f for _, f in parts], ignore_index=True)
+
+
+def _all_there(declared: dict[str, Any], mapping: Mapping, sheets: list[Sheet]) -> None:
     """Refuse a config that maps a column to a header which none of the table's files has."""
     for table in set(declared) & set(TABLES):
-        mine = [file for file in headers if _by_name(file, mapping) == table]
-        there = {name for file in mine for name in headers[file]}
+        mine = [sheet for sheet in sheets if matching.by_name(sheet.named, mapping) == table]
+        headers = {sheet.name: [str(c) for c in sheet.frame.columns] for sheet in mine}
+        there = {name for header in headers.values() for name in header}
         for ours, theirs in declared[table].get("columns", {}).items():
-            if mine and not any(ours in _columns(headers[file], mapping.tables[table]) for file in mine):
+            if mine and not any(ours in matching.columns(header, mapping.tables[table]) for header in headers.values()):
                 named = theirs if isinstance(theirs, str) else " or ".join(theirs)
                 raise SettingError(
                     f"{CONFIG}, [{table}.columns] {ours}: {unknown(f'header in {mine[0].name}', named, sorted(there))}"
                 )
-
-
-def _detect(headers: dict[Path, list[str]]) -> str:
-    """The CRM most of whose columns are in the files; the project's own names when none is better."""
-    scores = {
-        name: sum(
-            len(_columns(headers[file], mapping.tables[table]))
-            for file in headers
-            if (table := _by_name(file, mapping))
-        )
-        for name, mapping in mappings().items()
-    }
-    return max(scores, key=lambda name: (scores[name], name == OWN))
-
-
-def _place(file: Path, header: list[str], mapping: Mapping, declared: set[str]) -> tuple[str, dict[str, str], str]:
-    """The table a file holds, with our column -> their header; ("", {}, why not) when it is none of them."""
-    refused = []
-    for candidate in (mapping, mappings()[OWN]):
-        table = _by_name(file, candidate)
-        if not table:
-            continue
-        found = _columns(header, candidate.tables[table])
-        missing = next((k for k in _must_have(table) if k not in found), "")
-        if not missing:
-            return table, found, ""
-        theirs = candidate.tables[table].columns.get(missing, (missing,))
-        refused.append(
-            f"{file.name} should hold the table '{table}', but the column for {missing} is missing: "
-            f"no header is {' or '.join(repr(t) for t in theirs)}. Its headers: {', '.join(header[:30])}. "
-            f'Name the right one in {CONFIG} under [{table}.columns]: {missing} = "…".'
-        )
-        needed = table == "opportunities" or table in declared
-    if refused and needed:
-        raise DataError(refused[0])
-    return "", {}, refused[0] if refused else "no table of this name is known"
-
-
-def _must_have(table: str) -> list[str]:
-    """Columns without which a file cannot be this table; what cleaning.py can derive is not among them."""
-    derived = {"sequence", "stage", "outcome", "rank"} if table == "opportunities" else {"sequence", "outcome", "rank"}
-    return [c.name for c in TABLES[table].columns if c.required and c.name not in derived]
-
-
-def _by_name(file: Path, mapping: Mapping) -> str:
-    wanted = {_plain(name): table for table, t in mapping.tables.items() for name in t.files}
-    return wanted.get(_plain(file.name), "")
-
-
-def _plain(name: str) -> str:
-    """A file name without ending, in one case, letters and digits only."""
-    name = name.casefold()
-    for ending in sorted(ENDINGS, key=len, reverse=True):
-        name = name.removesuffix(ending)
-    return "".join(ch for ch in name if ch.isalnum())
-
-
-def _columns(header: list[str], table: TableMapping) -> dict[str, str]:
-    """Our column -> the first of their headers that is there; case and spaces do not matter."""
-    there: dict[str, str] = {}
-    for name in header:
-        there.setdefault("".join(name.casefold().split()), name)
-    found = {}
-    for ours, theirs in table.columns.items():
-        match = next((there[k] for t in theirs if (k := "".join(t.casefold().split())) in there), None)
-        if match is not None:
-            found[ours] = match
-    for role, name in {**table.outcome, "deleted": table.deleted}.items():
-        if (key := "".join(name.casefold().split())) in there:
-            found[f"_{role}"] = there[key]
-    return found
-
-
-def _rename(theirs: pd.DataFrame, named: dict[str, str]) -> pd.DataFrame:
-    """Our columns first, then theirs that nobody mapped."""
-    ours = pd.DataFrame({our: theirs[their] for our, their in named.items()}, index=theirs.index)
-    rest = theirs[[c for c in theirs.columns if c not in set(named.values()) and c not in ours]]
-    return pd.concat([ours, rest], axis=1)
-
-
-def _header(file: Path) -> list[str]:
-    if _is_parquet(file):
-        import pyarrow.parquet as pq
-
-        try:
-            return list(pq.read_schema(file).names)
-        except Exception as error:
-            raise DataError(f"{file.name} cannot be read as Parquet: {error}.") from None
-    return [str(c) for c in _csv(file, header=0, nrows=0).columns]
-
-
-def _read(file: Path, header: list[str]) -> pd.DataFrame:
-    """A file as text, whatever it holds."""
-    if _is_parquet(file):
-        import pyarrow.parquet as pq
-
-        frame = pq.read_table(file).to_pandas(ignore_metadata=True)
-        return pd.DataFrame({str(c): _as_text(frame[c]) for c in frame}, index=frame.index)
-    spare = [f"\0{i}" for i in range(SPARE)]  # where commas at the end of a line, or too many fields, end up
-    frame = _csv(file, header=None, skiprows=1, names=[*header, *spare], index_col=False)
-    beyond = frame[spare].notna() & (frame[spare] != "")
-    if beyond.any(axis=None):
-        lines = (frame.index[beyond.any(axis=1)] + 2).tolist()
-        raise DataError(
-            f"{file.name} has more values than headers in {len(lines):,} lines, e.g. line {lines[0]:,}: perhaps a comma stands "
-            f"in a value without quotes. Export it again with quoted values."
-        )
-    return frame[header]
-
-
-def _is_parquet(file: Path) -> bool:
-    return file.name.casefold().endswith(".parquet")
-
-
-def _as_text(column: pd.Series) -> pd.Series:
-    """A typed column as a CSV would write it."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        text = column.map(lambda v: v.isoformat(), na_action="ignore")
-    elif pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
-        text = column.astype("Int64")
-    else:
-        text = column
-    return text.astype("str").mask(column.isna())
-
-
-def _separator(file: Path, encoding: str) -> str:
-    """What stands between the headers most often, outside of quotes."""
-    opener: Any = gzip.open if file.suffix.casefold() == ".gz" else open
-    with opener(file, "rt", encoding=encoding) as lines:
-        first = re.sub(r'"[^"]*"', "", next((line for line in lines if line.strip()), ""))
-    return max(",;\t|", key=first.count)
-
-
-def _csv(file: Path, **options: Any) -> pd.DataFrame:
-    for encoding in ("utf-8-sig", "cp1252"):
-        try:
-            between = _separator(file, encoding)
-            return pd.read_csv(file, sep=between, dtype=str, keep_default_na=False, encoding=encoding, **options)
-        except UnicodeDecodeError:
-            continue
-        except pd.errors.EmptyDataError:
-            raise DataError(f"{file.name} is empty. Export it again, or take it out of the folder.") from None
-        except (pd.errors.ParserError, EOFError, OSError) as error:
-            raise DataError(f"{file.name} cannot be read as CSV: {str(error).strip()}.") from None
-    raise DataError(f"{file.name} is neither UTF-8 nor Windows-1252 text. Save it as UTF-8.")

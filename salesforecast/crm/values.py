@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 
 import numpy as np
 import pandas as pd
 
-from salesforecast.errors import DataError
-from salesforecast.tables import Kind, examples
+from salesforecast.crm import dates
+from salesforecast.crm.dates import date_order
+from salesforecast.tables import Kind
+
+__all__ = ["FLAGS", "NOTHING", "NOTHING_IN_TEXT", "date_order", "parse"]
 
 # What people and programs write where there is nothing. NA, None and null may be names (North America, Mr None), so in
 # text only the others count.
@@ -18,11 +21,6 @@ FLAGS = {
     **dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True),
     **dict.fromkeys(("false", "no", "n", "f", "0", "0.0"), False),
 }
-
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[AaPp][Mm])?"
-_NUMBERS = rf"^\D{{0,12}}?(?P<a>\d{{1,4}})[-/.](?P<b>\d{{1,2}})[-/.](?P<c>\d{{1,4}})(?:[T ,]+(?P<time>{_CLOCK}))?$"
-_ZONE = r"\d{2}:\d{2}.*(?:Z|[+-]\d{2}:?\d{2})$"
-_WORDS = ("%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%y", "%d, %b, %y", "%A, %d %B %Y")
 
 
 def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", per_cent: bool = False) -> pd.Series:
@@ -56,100 +54,19 @@ def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", p
     if kind in ("id", "label"):
         return text.astype("str")
     if kind in ("date", "moment"):
-        moments = _moments(text, order, timezone).astype("datetime64[us]")
-        return moments.dt.normalize() if kind == "date" else moments
+        found = dates.moments(text, order, timezone)
+        return found.dt.normalize() if kind == "date" else found
     if kind == "flag":
         return text.str.casefold().map(FLAGS).astype("boolean")
     return _numbers(text, per_cent=per_cent)
 
 
-def date_order(columns: Iterable[pd.Series], where: str) -> str:
-    """The order of day and month in a table, "mdy" or "dmy", by the evidence of all its date columns.
-
-    Returns "" where it does not matter.
-
-    Raises
-    ------
-    DataError
-        When every date can be read both ways and the reading matters.
-    """
-    parts = [p for c in columns if len(p := _split(c.dropna())) and not p.empty]
-    if not parts:
-        return ""
-    all_parts = pd.concat(parts)
-    short = all_parts[all_parts["a"].str.len() <= 2]
-    first, second = short["a"].astype(int), short["b"].astype(int)
-    months_first, days_first = int((second > 12).sum()), int((first > 12).sum())
-    if months_first or days_first:
-        return "mdy" if months_first >= days_first else "dmy"
-    if (first == second).all():
-        return ""
-    raise DataError(
-        f"The dates in {where} can be read as day/month or as month/day, e.g. {examples(short['all'])}. "
-        f'Say which in salesforecast.toml: date_order = "dmy" or date_order = "mdy".'
-    )
-
-
-def _split(text: pd.Series) -> pd.DataFrame:
-    """Dates written as three numbers, taken apart: a, b, c, time, all."""
-    parts = text.str.extract(_NUMBERS)
-    return parts.assign(all=text)[parts["a"].notna()]
-
-
-def _moments(text: pd.Series, order: str, timezone: str) -> pd.Series:
-    given = text.dropna()
-    out = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
-    if given.empty:
-        return out
-    if given.str.contains(_ZONE, regex=True).any():
-        aware = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
-        found = aware.dt.tz_convert(timezone or "UTC").dt.tz_localize(None)
-    else:
-        found = pd.to_datetime(given, format="ISO8601", errors="coerce")
-    found = found.astype("datetime64[us]")
-    rest = given[found.isna()]
-    if len(rest):
-        found = found.fillna(_by_numbers(rest, order))
-        for form in _WORDS:
-            if found.notna().all():
-                break
-            left = given[found.isna()]
-            found = found.fillna(pd.to_datetime(left, format=form, errors="coerce").astype("datetime64[us]"))
-    out.loc[found.index] = found
-    return out
-
-
-def _by_numbers(text: pd.Series, order: str) -> pd.Series:
-    parts = _split(text)
-    if parts.empty:
-        return pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
-    a, b, c = (parts[k].astype(int) for k in "abc")
-    year_first = parts["a"].str.len() == 4
-    day_first = order == "dmy"
-    year = np.where(year_first, a, c)
-    month = np.where(year_first | day_first, b, a)
-    day = np.where(year_first, c, a if day_first else b)
-    year = np.where(year < 69, 2000 + year, np.where(year < 100, 1900 + year, year))
-    days = pd.to_datetime(pd.DataFrame({"year": year, "month": month, "day": day}, index=parts.index), errors="coerce")
-    return (days.astype("datetime64[us]") + _time(parts["time"])).reindex(text.index)
-
-
-def _time(text: pd.Series) -> pd.Series:
-    clock = text.str.extract(r"^(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<s>\d{2}(?:\.\d+)?))?\s*(?P<half>[AaPp])?").astype(
-        "str"
-    )
-    hours = pd.to_numeric(clock["h"]).fillna(0)
-    half = clock["half"].str.casefold()
-    hours = hours.where(half.isna(), hours % 12) + (half == "p") * 12
-    minutes, seconds = pd.to_numeric(clock["m"]).fillna(0), pd.to_numeric(clock["s"]).fillna(0)
-    return pd.to_timedelta(hours * 3600 + minutes * 60 + seconds, unit="s")
-
-
 def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
+    text = dates.ascii_digits(text)
     plain = pd.to_numeric(text, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
     odd = text[plain.isna() & text.notna()]
     if odd.empty:
-        return plain / 100 if per_cent else plain
+        return _fractions(plain) if per_cent else plain
     comma = _comma_is_decimal(odd)
     if comma:
         odd = text.dropna()  # then 2.000 is two thousand, which the fast way above has read as 2
@@ -159,13 +76,20 @@ def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
     bare = bare.str.replace(r"(?i)[\s$€£¥%)]*(?:\s*[a-z]{3})?[\s%)−-]*$", "", regex=True)
     bare = bare.str.replace(r"['’\s\u00a0\u202f]", "", regex=True)
     thousands, point = (".", ",") if comma else (",", ".")
+    t, p = re.escape(thousands), re.escape(point)
+    whole = rf"\d+|\d{{1,3}}(?:{t}\d{{2,3}})*{t}\d{{3}}"  # also 12,34,567
+    bare = bare.where(bare.str.fullmatch(rf"(?:{whole})(?:{p}\d*)?|{p}\d+"))
     bare = bare.str.replace(thousands, "", regex=False).str.replace(point, ".", regex=False)
-    value = pd.to_numeric(bare.where(bare.str.fullmatch(r"\d+(\.\d*)?|\.\d+")), errors="coerce") * np.where(
-        negative, -1.0, 1.0
-    )
+    value = pd.to_numeric(bare, errors="coerce") * np.where(negative, -1.0, 1.0)
     plain = plain / 100 if per_cent else plain
     plain.loc[odd.index] = value / np.where(percent | per_cent, 100.0, 1.0)
     return plain
+
+
+def _fractions(plain: pd.Series) -> pd.Series:
+    """Per cent as fractions; a column that holds fractions already, as Excel keeps them, stays."""
+    inside = plain.between(0, 1, inclusive="neither").any() and plain.max() <= 1
+    return plain if inside else plain / 100
 
 
 def _comma_is_decimal(column: pd.Series) -> bool:

@@ -1,0 +1,43 @@
+"""What the stage history says of each deal: when it began, whether it was opened again, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from salesforecast import asof, keys
+
+NONE = pd.DataFrame({
+    "first": pd.Series(dtype="datetime64[us]"), "ends_open": pd.Series(dtype="bool"),
+    "reopened": pd.Series(dtype="bool"), "closed": pd.Series(dtype="datetime64[us]"),
+}, index=pd.Index([], dtype="str", name="opportunity_id"))  # fmt: skip
+
+
+def summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per deal with a history: first (day), ends_open, reopened (flags), closed (day it came into its outcome).
+
+    Parameters
+    ----------
+    tables : dict
+        stage_history in the order it happened, and stages.
+    """
+    history, outcomes = tables["stage_history"], tables["stages"].set_index("stage")["outcome"]
+    begins = keys.starts(history["opportunity_id"])
+    deal, names = np.cumsum(begins) - 1, history["opportunity_id"][begins].array
+    is_open = keys.among(history["stage"], outcomes.index[outcomes == "open"]).to_numpy()
+    ends = np.r_[begins[1:], True]
+    reopened = np.zeros(len(names), dtype=bool)
+    reopened[deal[np.r_[False, ~is_open[:-1] & is_open[1:] & ~begins[1:]]]] = True
+    closed = asof.closing_days(history, outcomes)
+    return pd.DataFrame(
+        {"first": history["entered_at"].to_numpy()[begins], "ends_open": is_open[ends], "reopened": reopened},
+        index=pd.Index(names, dtype="str", name="opportunity_id"),
+    ).assign(first=lambda f: f["first"].dt.normalize(), closed=closed)
+
+
+def latest(tables: Mapping[str, pd.DataFrame], column: str) -> pd.Series:
+    """The last filled value of a column in each deal's history."""
+    filled = tables["stage_history"].dropna(subset=column)
+    return filled.drop_duplicates("opportunity_id", keep="last").set_index("opportunity_id")[column]
