@@ -1,0 +1,290 @@
+"""What a report shows of forecasts: one sentence and one chart for each question, from the frames of the other modules.
+
+Figures in charts have four significant digits: the last ones of a fit differ between machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats, style
+from salesforecast.errors import unknown
+from salesforecast.forecasting.accuracy import scored
+from salesforecast.forecasting.panel import Panel
+from salesforecast.formats import Format, between, money, percent, plural, speaker
+from salesforecast.text import md
+
+WORDS = {"horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by"}
+MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
+
+
+# ---- the series -------------------------------------------------------------------------------------------------------
+
+
+def finding_series(series: pd.DataFrame, left_out: pd.DataFrame, *, fmt: Format = money) -> str:
+    """One sentence: how long the series is, its mean, how far it swings, and how many rows are not in it."""
+    panel = Panel.of(series)
+    values, say = series["value"], _say(fmt)
+    swing = values.std(ddof=1) / values.mean()
+    missing = (
+        f"{plural(left_out['n'].sum(), 'row')} of the table are not in it." if len(left_out) else "No row is left out."
+    )
+    return (
+        f"**{plural(len(panel.periods), _period(panel))}** of history, {say(values.mean())} on average; "
+        f"a {_period(panel)} typically lies {percent(swing)} off that. {missing}"
+    )
+
+
+def chart_series(series: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
+    """The series over time."""
+    panel = Panel.of(series)
+    return style.lines(
+        _short(series, "value"), "period", "value", "series", fmt=fmt,
+        title=f"Each {_period(panel)} of the history",
+        subtitle=f"{panel.periods[0]:%B %Y} to {panel.origin:%B %Y}; only {_period(panel)}s that are over",
+    )  # fmt: skip
+
+
+# ---- which model ------------------------------------------------------------------------------------------------------
+
+
+def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> str:
+    """One sentence: the model with the smallest error at past origins, compared with a plain one.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `accuracy` by model, with mase and wape.
+    against : str
+        The plain model.
+    """
+    if against not in set(scores["model"]):
+        raise unknown("model", against, sorted(set(scores["model"])))
+    best, plain = scores.loc[scores["mase"].idxmin()], scores.set_index("model").loc[against]
+    n = plural(best["n"], "forecast")
+    if best["model"] == against:
+        return f"**No model beats {md(against)}** in {n}: it is {percent(plain['wape'])} off."
+    return (
+        f"**{md(best['model'])}** errs least in {n} of the past: {percent(best['wape'])} off on average, "
+        f"{md(against)} {percent(plain['wape'])}."
+    )
+
+
+def table_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores as they are shown: four significant digits, and names in words."""
+    figures = [c for c in scores if pd.api.types.is_float_dtype(scores[c])]
+    return _short(scores, *figures).rename(columns=WORDS)
+
+
+def chart_accuracy(scores: pd.DataFrame) -> alt.LayerChart:
+    """Mean absolute scaled error by model, best first."""
+    ordered = table_scores(scores.sort_values("mase", kind="stable"))
+    return style.dots(
+        ordered, "scaled_error", "model", fmt=".2f", line=1.0, line_label="season to season", accent=ordered["model"].iloc[0],
+        columns=(("off_by", "Off by", percent), ("n", "n", None)),
+        title="Error at past origins by model",
+        subtitle="Mean absolute error over that of the change from season to season before; best first",
+    )  # fmt: skip
+
+
+def finding_horizons(scores: pd.DataFrame, model: str) -> str:
+    """One sentence: whether a model errs more the further it looks.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `accuracy` by model and horizon, with wape.
+    model : str
+        The one spoken of.
+    """
+    if model not in set(scores["model"]):
+        raise unknown("model", model, sorted(set(scores["model"])))
+    own = scores[scores["model"] == model].sort_values("horizon")
+    first, last = own.iloc[0], own.iloc[-1]
+    change = last["wape"] - first["wape"]
+    moved = (
+        "no further off"
+        if abs(change) < 0.02
+        else f"{style.points(abs(change)).lstrip('+')} {'further off' if change > 0 else 'nearer'}"
+    )
+    return (
+        f"**{md(model)}** is {percent(first['wape'])} off one period ahead and {moved} {plural(last['horizon'], 'period')} ahead, "
+        f"at {plural(own['n'].min(), 'origin')} each."
+    )
+
+
+def chart_horizons(scores: pd.DataFrame, model: str) -> alt.LayerChart:
+    """Error by horizon, a line for each model."""
+    return style.lines(
+        _short(scores, "wape").assign(horizon=[f"{h} ahead" for h in scores["horizon"]]), "horizon", "wape", "model", fmt=".0%",
+        main=model,
+        title="How far off, by periods ahead", subtitle="Sum of absolute errors over sum of actuals, at past origins",
+    )  # fmt: skip
+
+
+# ---- the intervals ----------------------------------------------------------------------------------------------------
+
+
+def coverage(backtest: pd.DataFrame, series: pd.DataFrame | Panel) -> pd.DataFrame:
+    """How often the intervals held what came, by model.
+
+    Forecasts of one origin, and of neighbouring ones, share periods: the interval of the share counts every `h` of them as one.
+
+    Parameters
+    ----------
+    backtest : DataFrame
+        From `backtest`, of one level.
+    series : DataFrame or Panel
+
+    Returns
+    -------
+    DataFrame
+        model, n (forecasts), held, share (held of n), lower, upper (95% Wilson interval of n / h cases), level; in the order
+        of the models.
+    """
+    found = scored(backtest, series)
+    inside = found["actual"].between(found["lower"], found["upper"])
+    counts = pd.DataFrame({
+        "n": inside.groupby(found["model"], sort=False).size(),
+        "held": inside.groupby(found["model"], sort=False).sum(),
+    }).reset_index()  # fmt: skip
+    h = found["horizon"].max()
+    rates = stats.add_rate(counts.assign(n=counts["n"] / h, held=counts["held"] / h), hits="held", n="n", name="share")
+    return rates.assign(n=counts["n"], held=counts["held"], level=float(found["level"].iloc[0]))
+
+
+def finding_coverage(coverage: pd.DataFrame, model: str) -> str:
+    """One sentence: how often a model's intervals held, and whether that is what they say."""
+    if model not in set(coverage["model"]):
+        raise unknown("model", model, sorted(set(coverage["model"])))
+    own = coverage.set_index("model").loc[model]
+    fits = own["lower"] <= own["level"] <= own["upper"]
+    verdict = "which is what they say, as far as so few can tell" if fits else "which is not what they say"
+    return (
+        f"The {percent(own['level'])} intervals of **{md(model)}** held {percent(own['share'])} of {plural(own['n'], 'outcome')} "
+        f"(95% interval {between(own['lower'], own['upper'], percent)}), {verdict}."
+    )
+
+
+def chart_coverage(coverage: pd.DataFrame) -> alt.LayerChart:
+    """Share of outcomes within the intervals, by model."""
+    level = coverage["level"].iloc[0]
+    return style.dots(
+        _short(coverage, "share", "lower", "upper"), "share", "model", fmt=".0%", line=level, line_label=percent(level),
+        columns=(("n", "n", None),), title="Outcomes within the intervals, by model",
+        subtitle="Share of past outcomes; 95% interval, for which forecasts that overlap count as one",
+    )  # fmt: skip
+
+
+def ledger(backtest: pd.DataFrame, series: pd.DataFrame | Panel, model: str, horizon: int = 1) -> pd.DataFrame:
+    """Every past interval of a model at one horizon, and what came.
+
+    Returns
+    -------
+    DataFrame
+        period, actual, lower, upper (in the unit of the series), level, held.
+    """
+    if model not in set(backtest["model"]):
+        raise unknown("model", model, sorted(set(backtest["model"])))
+    found = scored(backtest[(backtest["model"] == model) & (backtest["horizon"] == horizon)], series)
+    found = found.assign(held=found["actual"].between(found["lower"], found["upper"]))
+    return found[["period", "actual", "lower", "upper", "level", "held"]]
+
+
+def table_ledger(ledger: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as it is shown: four significant digits, and bounds that say their level."""
+    level = f"{100 * ledger['level'].iloc[0]:.0f}"
+    named = {"lower": f"lower_{level}", "upper": f"upper_{level}"}
+    return _short(ledger, "actual", "lower", "upper").drop(columns="level").rename(columns=named)
+
+
+def finding_ledger(ledger: pd.DataFrame, model: str) -> str:
+    """One sentence: how many intervals were missed, and on which side."""
+    above, below = (ledger["actual"] > ledger["upper"]).sum(), (ledger["actual"] < ledger["lower"]).sum()
+    if not above + below:
+        return f"**{md(model)}** missed none of {plural(len(ledger), 'outcome')} one period ahead."
+    return (
+        f"**{md(model)}** missed {above + below} of {plural(len(ledger), 'outcome')} one period ahead: {above} came higher, "
+        f"{below} lower."
+    )
+
+
+def chart_ledger(ledger: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
+    """Past intervals and outcomes."""
+    return style.ledger(
+        _short(ledger, "lower", "upper", "actual"), fmt=fmt, title="What was forecast one period ahead, and what came",
+        subtitle="Bar: interval; dot: outcome, orange where it was missed",
+    )  # fmt: skip
+
+
+# ---- what is to come --------------------------------------------------------------------------------------------------
+
+
+def outlook(paths: pd.DataFrame, model: str, levels: tuple[float, ...] = (0.5, 0.8)) -> pd.DataFrame:
+    """What is to come, period by period and in all: quantiles of the paths, and of their sums.
+
+    The bounds of the sum are those of the paths' sums. Bounds of periods do not add up.
+
+    Parameters
+    ----------
+    paths : DataFrame
+        From `simulate`, of one series.
+    model : str
+        Whose paths.
+    levels : tuple of float
+
+    Returns
+    -------
+    DataFrame
+        span (first day of the period, "all" for the sum, which is the last row), mean, lower_50, upper_50, lower_80, upper_80
+        (in the unit of the series).
+    """
+    if model not in set(paths["model"]):
+        raise unknown("model", model, sorted(set(paths["model"])))
+    wide = paths[paths["model"] == model].pivot(index="path", columns="period", values="value")
+    wide = wide.set_axis([f"{p:%Y-%m-%d}" for p in wide.columns], axis=1).assign(all=wide.sum(axis=1))
+    out = pd.DataFrame({"span": wide.columns, "mean": wide.mean().to_numpy()})
+    for level in levels:
+        low, high = np.quantile(wide, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        out = out.assign(**{f"lower_{level * 100:.0f}": low, f"upper_{level * 100:.0f}": high})
+    return out
+
+
+def finding_outlook(outlook: pd.DataFrame, *, fmt: Format = money) -> str:
+    """One sentence: what all periods ahead bring together, and how sure that is."""
+    whole, say = outlook.iloc[-1], _say(fmt)
+    ends = abs(outlook.iloc[:-1]["upper_80"].sum() - outlook.iloc[:-1]["lower_80"].sum())
+    wide = ends / (whole["upper_80"] - whole["lower_80"]) - 1
+    return (
+        f"The next {plural(len(outlook) - 1, 'period')} bring **{say(whole['mean'])}** (80% range {say(whole['lower_80'])} to "
+        f"{say(whole['upper_80'])}); adding up the bounds would make that {percent(wide)} too wide."
+    )
+
+
+def chart_outlook(series: pd.DataFrame, outlook: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
+    """The history and the periods ahead with their ranges."""
+    ahead = outlook.iloc[:-1].assign(period=pd.to_datetime(outlook["span"].iloc[:-1]))
+    figures = [c for c in ahead if c not in ("span", "period")]
+    return style.fan(
+        _short(series, "value"), _short(ahead, *figures), fmt=fmt, title="History and forecast",
+        subtitle="Mean of the sample paths, and the ranges that hold 50% (inner) and 80% (outer) of them",
+    )  # fmt: skip
+
+
+def _say(fmt: Format) -> Callable[[Any], str]:
+    """A figure in a sentence: money with its word, not its letter."""
+    return fmt if callable(fmt) else speaker(fmt)
+
+
+def _period(panel: Panel) -> str:
+    return MONTH.get(panel.freq.split("-")[0], "period")
+
+
+def _short(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The columns to four significant digits."""
+    return frame.assign(**{c: [float(f"{v:.4g}") for v in frame[c]] for c in columns})

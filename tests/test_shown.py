@@ -1,0 +1,147 @@
+"""What a report says of forecasts: each sentence is a claim, and the frames are such that a wrong claim would differ."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from salesforecast import style
+from salesforecast.errors import SettingError
+from salesforecast.forecasting import shown
+
+MONTHS = pd.date_range("2025-01-01", periods=4, freq="MS")
+
+
+def history(*values: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"series": "all", "period": pd.date_range("2024-01-01", periods=len(values), freq="MS"), "value": values}
+    )
+
+
+def scores(**models: tuple[float, float]) -> pd.DataFrame:
+    """Model = (mase, wape)."""
+    names = [name.replace("_", " ") for name in models]
+    mase, wape = zip(*models.values(), strict=True)
+    return pd.DataFrame({"model": names, "n": 36, "mase": mase, "wape": wape, "bias": 0.0})
+
+
+def backtest(h: int = 2, origins: int = 3) -> pd.DataFrame:
+    rows = [("all", "m", MONTHS[0] + pd.DateOffset(months=o), MONTHS[0] + pd.DateOffset(months=o + k), k, 10.0, 8.0, 12.0, 0.8)
+            for o in range(origins) for k in range(1, h + 1)]  # fmt: skip
+    return pd.DataFrame(
+        rows, columns=["series", "model", "origin", "period", "horizon", "mean", "lower", "upper", "level"]
+    )
+
+
+ACTUAL = pd.DataFrame(
+    {"series": "all", "period": pd.date_range("2025-01-01", periods=5, freq="MS"), "value": [10.0, 9, 13, 12, 7]}
+)
+
+
+def test_the_history_is_said_with_its_mean_its_swing_and_what_is_not_in_it():
+    none = pd.DataFrame({"reason": [], "n": [], "amount": []})
+    said = shown.finding_series(history(100_000, 300_000, 200_000), none)
+    assert (
+        said.startswith("**3 months** of history, $200 thousand on average; a month typically lies 50% off")
+        and "No row is left out" in said
+    )
+    two = pd.DataFrame({"reason": ["a", "b"], "n": [3, 1], "amount": [1.0, 1.0]})
+    assert "4 rows of the table are not in it" in shown.finding_series(history(1.0, 2.0), two)
+
+
+def test_the_best_model_is_the_one_of_the_smallest_scaled_error():
+    # the smallest share is not the smallest scaled error
+    said = shown.finding_accuracy(scores(seasonal_naive=(1.2, 0.30), ensemble=(0.9, 0.25), drift=(1.0, 0.20)))
+    assert said == "**ensemble** errs least in 36 forecasts of the past: 25% off on average, seasonal naive 30%."
+    assert shown.finding_accuracy(scores(seasonal_naive=(0.8, 0.3), ensemble=(0.9, 0.2))).startswith(
+        "**No model beats seasonal naive**"
+    )
+    with pytest.raises(SettingError, match="Did you mean 'seasonal naive'"):
+        shown.finding_accuracy(scores(seasonal_naive=(1, 1)), against="seasonal_naive")
+
+
+@pytest.mark.parametrize(
+    ("last", "words"), [(0.30, "10 points further off"), (0.12, "8 points nearer"), (0.21, "no further off")]
+)
+def test_whether_it_errs_more_further_ahead_is_said_with_how_much(last, words):
+    frame = pd.DataFrame({"model": "m", "horizon": [1, 2, 3], "n": 12, "wape": [0.20, 0.9, last], "mase": 1.0})
+    said = shown.finding_horizons(frame, "m")
+    assert f"20% off one period ahead and {words} 3 periods ahead, at 12 origins" in said
+
+
+def test_coverage_counts_what_lies_within_and_overlapping_forecasts_as_one():
+    got = shown.coverage(backtest(), ACTUAL).iloc[0]
+    # outcomes 9, 13 | 13, 12 | 12, 7: three of six within 8 to 12
+    assert (got["n"], got["held"], got["share"], got["level"]) == (6, 3, 0.5, 0.8)
+    single = shown.coverage(backtest(h=1, origins=4), ACTUAL).iloc[0]
+    assert single["n"] == 4 and single["upper"] - single["lower"] < got["upper"] - got["lower"] + 0.1
+    assert got["upper"] - got["lower"] > 0.7  # that of three cases
+    said = shown.finding_coverage(pd.DataFrame([got]), "m")
+    assert (
+        "80% intervals of **m** held 50% of 6 outcomes" in said
+        and "which is what they say, as far as so few can tell" in said
+    )
+    sure = pd.DataFrame([got.to_dict() | {"lower": 0.4, "upper": 0.6}])
+    assert "which is not what they say" in shown.finding_coverage(sure, "m")
+
+
+def test_the_ledger_says_on_which_side_it_missed():
+    ledger = shown.ledger(backtest(h=2, origins=4), ACTUAL, "m")
+    assert ledger["actual"].tolist() == [9, 13, 12, 7] and ledger["held"].tolist() == [True, False, True, False]
+    assert shown.finding_ledger(ledger, "m") == "**m** missed 2 of 4 outcomes one period ahead: 1 came higher, 1 lower."
+    assert "missed none of 2 outcomes" in shown.finding_ledger(ledger[ledger["held"]], "m")
+
+
+def test_tables_have_four_digits_and_name_the_level_of_their_bounds():
+    table = shown.table_ledger(shown.ledger(backtest(h=2, origins=4), ACTUAL.assign(value=1234.567), "m"))
+    assert (
+        list(table.columns) == ["period", "actual", "lower_80", "upper_80", "held"] and table["actual"].iloc[0] == 1235
+    )
+    frame = shown.table_scores(
+        pd.DataFrame({"model": ["m"], "horizon": [1], "n": [36], "mase": [1.23456], "bias": [-123456.7]})
+    )
+    assert frame.iloc[0].to_dict() == {
+        "model": "m",
+        "periods_ahead": 1,
+        "n": 36,
+        "scaled_error": 1.235,
+        "bias": -123500.0,
+    }
+
+
+def paths() -> pd.DataFrame:
+    values = np.random.default_rng(0).normal(100, 10, (4000, 4))
+    return pd.DataFrame({"series": "all", "model": "m", "origin": pd.Timestamp("2024-12-01"), "period": np.tile(MONTHS, 4000),
+                         "horizon": np.tile([1, 2, 3, 4], 4000), "path": np.repeat(np.arange(4000), 4), "value": values.ravel()})  # fmt: skip
+
+
+def test_the_range_of_the_sum_is_that_of_the_sums_and_not_the_sum_of_the_ranges():
+    outlook = shown.outlook(paths(), "m")
+    assert outlook["span"].tolist() == ["2025-01-01", "2025-02-01", "2025-03-01", "2025-04-01", "all"]
+    whole, single = outlook.iloc[-1], outlook.iloc[0]
+    assert whole["mean"] == pytest.approx(outlook["mean"].iloc[:-1].sum())
+    assert whole["upper_80"] - whole["lower_80"] == pytest.approx(
+        2 * 1.2816 * 20, rel=0.05
+    )  # four independent months: twice one
+    assert single["upper_50"] - single["lower_50"] == pytest.approx(2 * 0.6745 * 10, rel=0.05)
+    said = shown.finding_outlook(outlook)
+    assert "next 4 periods bring **$400**" in said and ("make that 99% too wide" in said or "make that 10" in said)
+
+
+def test_every_chart_can_be_drawn_and_says_what_it_shows():
+    ledger = shown.ledger(backtest(h=2, origins=4), ACTUAL, "m")
+    horizons = pd.DataFrame(
+        {"model": ["m"] * 2 + ["n"] * 2, "horizon": [1, 2, 1, 2], "n": 12, "wape": [0.2, 0.3, 0.25, 0.5]}
+    )
+    for chart in (
+        shown.chart_series(history(1.23456, 2, 3)),
+        shown.chart_accuracy(scores(a=(1.0, 0.2), b=(0.8, 0.3))),
+        shown.chart_horizons(horizons, "m"),
+        shown.chart_coverage(shown.coverage(backtest(), ACTUAL)),
+        shown.chart_ledger(ledger),
+        shown.chart_outlook(history(1, 2, 3), shown.outlook(paths(), "m")),
+    ):
+        spec = style.spec(chart)
+        assert spec["title"]["text"] and spec["description"].endswith(".")
+    assert "1.235" in str(style.spec(shown.chart_series(history(1.23456, 2, 3)))) and "1.2345" not in str(
+        style.spec(shown.chart_series(history(1.23456, 2, 3)))
+    )
