@@ -162,12 +162,17 @@ def _check(args: argparse.Namespace) -> int:
     crm, issues = clean(export)
     company = export.settings
     print(f"Read as: {company.crm}. Company: {company.company}. Currency: {company.currency}")
+    print(f"Evidence: {export.evidence}.")
     print(f"Last record: {crm.as_of:%Y-%m-%d}. When the export was made later, give that day with --as-of.\n\nFiles")
     for file in export.sources.itertuples():
         if file.table:
             print(f"  {file.file}: {file.table}, {plural(file.rows, 'row')}")
-            if file.unmapped:
-                print(f"    kept, and used by nothing: {file.unmapped}")
+            for says, what in (
+                ("", file.why), ("lines that are no rows: ", file.dropped), ("filled up: ", file.filled),
+                ("kept, and used by nothing: ", file.unmapped),
+            ):  # fmt: skip
+                if what:
+                    print(f"    {says}{what}")
         else:
             print(f"  {file.file}: not used; {file.why}")
     deals = crm.opportunities["outcome"].value_counts()

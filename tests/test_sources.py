@@ -215,6 +215,19 @@ def test_a_sheet_of_another_kind_is_not_taken_for_a_table(tmp_path):
     assert "NUL bytes, e.g. in line 2" in sources["why"]["broken.csv"]
 
 
+def test_of_two_sheets_known_by_their_headers_alone_the_poorer_one_is_not_mixed_in(tmp_path):
+    (tmp_path / "x1.csv").write_text(written())
+    (tmp_path / "x2.csv").write_text(written([r[:5] for r in ROWS], HEADER[:5]))
+    sources = load(tmp_path).sources.set_index("file")
+    assert sources["table"].to_dict() == {"x1.csv": "opportunities", "x2.csv": ""}
+
+
+def test_the_first_sheet_of_a_workbook_may_be_known_by_the_name_of_the_file(tmp_path):
+    (tmp_path / "Opportunity.csv").write_text(written())
+    (tmp_path / "Account.xlsx").write_bytes(workbook({"Sheet1": [["Id", "Name"], ["1a", "Acme"]]}))
+    assert load(tmp_path).tables["accounts"]["account"].tolist() == ["Acme"]
+
+
 def test_a_config_that_maps_the_opportunities_is_not_mixed_with_a_guess(export):
     config = '[opportunities]\nfiles = ["pipeline"]\n[opportunities.columns]\nopportunity_id = "Deal"\nclosed_date = "Close Date"\n'
     read = export("Deal,Stage,Close Date,Customer,Amount\n1,Won,2025-02-03,Acme,5\n", "pipeline.csv", config)
