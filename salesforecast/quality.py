@@ -8,13 +8,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from salesforecast import style
+from salesforecast import rules, style
 from salesforecast.errors import TooLittleData
 from salesforecast.tables import TABLES, Crm
 from salesforecast.text import md
 
-BULK = 20  # deals closed on one day: fewer are no bulk edit, however unusual
-TIMES = 10  # the usual number of its weekday
 MAY_LACK = ("partner_id", "competitor", "list_amount")  # most deals have none, and need none
 HAPPENED = {"opportunities": "closed_date", "stage_history": "entered_at", "activities": "at", "orders": "order_date",
             "leads": "created_at", "touches": "at"}  # fmt: skip
@@ -141,15 +139,10 @@ def bulk_days(crm: Crm) -> pd.DataFrame:
     deals = crm.opportunities
     if "closed_date" not in deals or deals["closed_date"].isna().all():
         raise TooLittleData("No deal has a closed date, so bulk edits cannot be looked for.")
-    closed = deals.dropna(subset="closed_date")
-    by_day = closed.groupby("closed_date").agg(
-        closed=("outcome", "size"), lost=("outcome", lambda o: int((o == "lost").sum()))
-    )
-    every = by_day.reindex(pd.date_range(by_day.index.min(), by_day.index.max()), fill_value=0)
-    same = every.groupby(every.index.day_of_week)["closed"]
-    others = (same.transform("sum") - every["closed"]) / (same.transform("size") - 1).clip(lower=1)
-    found = every.assign(usual=others, times=every["closed"] / others.clip(lower=0.5))
-    found = found[(found["closed"] >= BULK) & (found["times"] >= TIMES)].iloc[::-1]
+    found = rules.bulk_days(deals["closed_date"]).rename(columns={"n": "closed"})
+    lost = deals.loc[deals["outcome"] == "lost", "closed_date"].value_counts()
+    found.insert(1, "lost", lost.reindex(found.index, fill_value=0))
+    found = found.assign(times=found["closed"] / found["usual"].clip(lower=0.5)).iloc[::-1]
     return found.rename_axis("date").reset_index()
 
 

@@ -136,9 +136,19 @@ def jackknife(table: LifeTable) -> np.ndarray:
 
     Source: Efron & Tibshirani (1993), chapter 11; with groups as the unit, for cases of a group are alike.
     """
+    return jackknife_variance(without_each(table))
+
+
+def without_each(table: LifeTable) -> np.ndarray:
+    """The share won by each age without one group after the other; shape (groups, ages)."""
     groups = table.won.shape[0]
-    won, _ = incidence(table, np.ones((groups, groups)) - np.eye(groups))
-    return np.asarray((groups - 1) / groups * ((won - won.mean(axis=0)) ** 2).sum(axis=0))
+    return incidence(table, np.ones((groups, groups)) - np.eye(groups))[0]
+
+
+def jackknife_variance(left_out: np.ndarray) -> np.ndarray:
+    """The variance of an estimate from its values without one group after the other, along the first axis."""
+    groups = len(left_out)
+    return np.asarray((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def t_quantile(df: int, level: float = LEVEL) -> float:

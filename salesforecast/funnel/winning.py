@@ -151,15 +151,13 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
     if not settled(curve["won"].to_numpy()):
         return frame.assign(error=np.nan, error_lower=np.nan, error_upper=np.nan)
     error = (frame["win_rate"] - last["won"]).where(frame.index > 0)
-    lower, upper = _error_interval(seen, as_of, closed)
-    of_closed = frame["definition"] == "won of closed"
-    return frame.assign(
-        error=error, error_lower=np.where(of_closed, lower, np.nan), error_upper=np.where(of_closed, upper, np.nan)
-    )
+    of_closed = error.where(frame["definition"] == "won of closed")
+    reach = _error_reach(seen, as_of, closed)
+    return frame.assign(error=error, error_lower=of_closed - reach, error_upper=of_closed + reach)
 
 
-def _error_interval(seen: Observed, as_of: pd.Timestamp, counted: np.ndarray) -> tuple[float, float]:
-    """The interval of a naive rate minus the curve's end, both without one block of time after the other.
+def _error_reach(seen: Observed, as_of: pd.Timestamp, counted: np.ndarray) -> float:
+    """Half the 95% interval of a naive rate minus the curve's end, by leaving out one block of time after the other.
 
     Both come from the same deals, so good and bad times move them together; what is uncertain is their difference.
     """
@@ -167,19 +165,13 @@ def _error_interval(seen: Observed, as_of: pd.Timestamp, counted: np.ndarray) ->
     last = seen.day(as_of)
     blocks = seen.by_time(last, end + 1)
     groups = blocks.won.shape[0]
-    curve, _ = stats.incidence(blocks, np.ones((groups, groups)) - np.eye(groups))
     ended = np.where(seen.closed <= last, seen.closed, last)
     block = np.clip(np.searchsorted(seen.edges(last), ended, side="right") - 1, 0, groups - 1)[counted]
     n = np.bincount(block, minlength=groups)
     won = np.bincount(block[(seen.outcome == "won")[counted]], minlength=groups)
     with np.errstate(invalid="ignore", divide="ignore"):
-        errors = (won.sum() - won) / (n.sum() - n) - curve[:, -1]
-    spread = np.sqrt((groups - 1) / groups * ((errors - errors.mean()) ** 2).sum())
-    table, _ = whole(seen, as_of)
-    ends, _ = stats.incidence(table, np.ones((1, seen.groups)))
-    centre = won.sum() / n.sum() - ends[0, -1]
-    reach = stats.t_quantile(groups - 1) * spread
-    return centre - reach, centre + reach
+        errors = (won.sum() - won) / (n.sum() - n) - stats.without_each(blocks)[:, -1]
+    return stats.t_quantile(groups - 1) * float(np.sqrt(stats.jackknife_variance(errors)))
 
 
 def pipeline_age(deals: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:
