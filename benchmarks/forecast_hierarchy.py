@@ -1,6 +1,6 @@
 """Do reconciled forecasts beat bottom-up and unreconciled ones on the tourism hierarchy?
 
-    SALESFORECAST_EVALUATION_DATA=DIR python benchmarks/forecast_hierarchy.py [--model ensemble] [--origins 5] [--draws 500]
+    SALESFORECAST_EVALUATION_DATA=DIR python benchmarks/forecast_hierarchy.py [--model ensemble] [--origins 8] [--draws 500]
 
 Quarterly trips in Australia, 1998Q1 to 2017Q4, by State x Region x Purpose: 304 bottom series, every sum of them by one or two
 of the columns is a node. The first table is of the last 8 quarters; the second is the mean over rolling origins, four
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salesforecast.forecasting import hierarchy
+from salesforecast.forecasting import hierarchy, reconciliation
 from salesforecast.forecasting.grammar import backtest, fit, simulate
 from salesforecast.forecasting.panel import Model, Panel
 
@@ -48,7 +48,7 @@ def study(
     panel = Panel.of(series)
     last = len(panel.periods) - H
     tried = backtest(panel, {"model": model}, H, origins=past + H - 1 + 4 * (origins - 1))
-    errors = hierarchy.past_errors(tried, series)
+    errors = reconciliation.past_errors(tried, series)
     rows = []
     for seen in range(last - 4 * (origins - 1), last + 1, 4):
         known = panel.head(seen)
@@ -57,7 +57,7 @@ def study(
         before = errors.merge(when, on="origin")
         before = before[(before["place"] + before["horizon"] < seen) & (before["place"] >= seen - past - H)]
         for way in ("mint", "structural", "bottom_up"):
-            made = hierarchy.reconcile(paths, structure, method=way, errors=before, non_negative=True)
+            made = reconciliation.reconcile(paths, structure, method=way, errors=before, non_negative=True)
             rows.append(_scores(made, panel, seen, structure).assign(way=way))
             if way == "mint":
                 _adds_up(made, structure)
@@ -86,13 +86,11 @@ def _adds_up(paths: pd.DataFrame, structure: hierarchy.Structure) -> None:
     assert off < 1e-9 * bottom.sum(axis=0).max() and bottom.min() >= 0, off
 
 
-def table(scores: pd.DataFrame) -> pd.DataFrame:
-    """RMSSE of all nodes and by level, and coverage, by way; the best on top."""
-    by_level = scores.groupby(["way", "level"])["rmsse"].mean().unstack()
-    levels = list(dict.fromkeys(scores["level"]))
-    out = by_level[sorted(levels, key=lambda level: -scores[scores["level"] == level]["rmsse"].mean())]
-    out.insert(0, "all nodes", scores.groupby("way")["rmsse"].mean())
-    return out.assign(covered=scores.groupby("way")["covered"].mean()).sort_values("all nodes").round(4)
+def table(scores: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """A measure by level of the hierarchy, mean over nodes and origins; a row for each way."""
+    out = scores.groupby(["way", "level"])[measure].mean().unstack()[list(dict.fromkeys(scores["level"]))]
+    out.insert(0, "all nodes", scores.groupby("way")[measure].mean())
+    return out.sort_values("all nodes").round(3)
 
 
 def models() -> dict[str, Model]:
@@ -106,12 +104,14 @@ def models() -> dict[str, Model]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["ensemble", "boosting"], default="ensemble")
-    parser.add_argument("--origins", type=int, default=5)
+    parser.add_argument("--origins", type=int, default=8)
     parser.add_argument("--draws", type=int, default=500)
     args = parser.parse_args()
     folder = Path(os.environ["SALESFORECAST_EVALUATION_DATA"])
     nodes, tree = tourism(folder)
     scores = study(nodes, tree, models()[args.model], origins=args.origins, draws=args.draws)
-    print(f"{tree.sums.shape[1]} bottom series, {len(tree.nodes)} nodes, {args.model}, {args.draws} draws\n")
-    print("Last 8 quarters:\n" + table(scores[scores["origin"] == scores["origin"].max()]).to_string())
-    print(f"\nMean of {args.origins} origins:\n" + table(scores).to_string())
+    print(f"{tree.sums.shape[1]} bottom series, {len(tree.nodes)} nodes, {args.model}, {args.draws} draws")
+    last = scores[scores["origin"] == scores["origin"].max()]
+    for measure, what in (("rmsse", "RMSSE"), ("covered", "share held by the 80% range")):
+        for part, when in ((last, "last 8 quarters"), (scores, f"mean of {args.origins} origins")):
+            print(f"\n{what}, {when}:\n{table(part, measure).to_string()}")

@@ -40,6 +40,17 @@ def md(text: object) -> str:
     return escaped
 
 
+def opening(text: object) -> str:
+    """The text as `md` has it, with a capital: for a name that begins a sentence.
+
+    Examples
+    --------
+    >>> opening("seasonal naive"), opening("ETS")
+    ('Seasonal naive', 'ETS')
+    """
+    return md(clean(text)[:1].upper() + clean(text)[1:])
+
+
 def plain(text: str) -> str:
     r"""A finding without its markup: what a screen reader reads.
 

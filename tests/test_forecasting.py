@@ -1,5 +1,6 @@
 """The grammar, the models and the measures: known truth, hand-worked numbers, and series that are awkward."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import joblib
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from salesforecast import forecasting as fc
 from salesforecast.errors import DataError, SettingError, TooLittleData
 from salesforecast.forecasting import calibration
 from salesforecast.forecasting.accuracy import MEASURES, accuracy, crps_of_paths, scored, skill
@@ -18,9 +20,14 @@ from salesforecast.forecasting.panel import Panel, Streams, frequency
 MODELS = {
     "ensemble": Ensemble(),
     "theta": Theta(),
+    "theta of years": Theta(yearly=True),
     "smoothing": Smoothing(),
+    "smoothing of logarithms": Smoothing("additive", "multiplicative", 0),
+    "intermittent": Intermittent(),
     "seasonal naive": SeasonalNaive(),
+    "naive": Naive(),
     "drift": Drift(),
+    "mean": Mean(),
 }
 
 
@@ -82,6 +89,19 @@ def test_infinite_values_and_days_off_the_calendar_are_refused():
         Panel.of(monthly([1, np.inf, 3]))
     with pytest.raises(DataError, match="'QS'.*2018-02-01 does not fit"):
         Panel.of(monthly(range(6)), freq="QS")
+
+
+def test_a_frame_without_values_says_which_column_it_lacks():
+    with pytest.raises(SettingError, match="no column 'value'. .*Known: series, period, y"):
+        Panel.of(monthly(range(4)).rename(columns={"value": "y"}))
+
+
+def test_periods_of_pandas_are_taken_by_their_first_day_and_last_days_are_refused_with_the_way_out():
+    frame = monthly(range(24))
+    as_periods = Panel.of(frame.assign(period=frame["period"].dt.to_period("M")))
+    assert as_periods.periods.equals(Panel.of(frame).periods) and as_periods.freq == "MS"
+    with pytest.raises(DataError, match="last days of months, such as 2018-01-31. Name each by its first day"):
+        Panel.of(frame.assign(period=frame["period"] + pd.offsets.MonthEnd(0)))
 
 
 def test_nothing_to_forecast_from_is_said_in_words():
@@ -214,6 +234,12 @@ def test_a_backtest_sees_nothing_after_its_origin():
     assert (before.loc[~first, "mean"].to_numpy() != after.loc[~first, "mean"].to_numpy()).any()
 
 
+def test_every_model_is_tried_for_what_it_must_not_know():
+    public = {name for name in fc.__all__ if hasattr(getattr(fc, name), "fit")}
+    elsewhere = {"Boosting", "Components", "Regression", "Sarimax"}  # in test_regression
+    assert public - {type(model).__name__ for model in MODELS.values()} == elsewhere
+
+
 def test_a_backtest_is_what_forecast_would_have_said_then():
     panel = together(sales(3, 50))
     got = backtest(panel, MODELS, h=4, origins=3, step=2, level=0.9, seed=3)
@@ -276,10 +302,6 @@ def test_what_is_asked_for_has_to_make_sense():
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "dask"])
 def test_joblib_backends_give_the_same_numbers(backend, monkeypatch):
-    client = None
-    if backend == "dask":
-        distributed = pytest.importorskip("distributed")
-        client = distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None)
     panel = together(sales(8, 50))
 
     def both():
@@ -290,12 +312,19 @@ def test_joblib_backends_give_the_same_numbers(backend, monkeypatch):
             return past, forecast(fit(panel, {"ensemble": Ensemble()}), 4)
 
     alone = both()
-    with joblib.parallel_config(backend=backend, n_jobs=2):
-        spread = both()
-    if client:
-        client.close()
+    with cluster() if backend == "dask" else nullcontext() as client:
+        with joblib.parallel_config(backend=backend, n_jobs=2):
+            spread = both()
+        if client:  # two origins and three chunks, each fitted and forecast
+            assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > 2 + 3 + 3
     for one, other in zip(alone, spread, strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def cluster():
+    """Two workers in threads of this process; the test is skipped where the package's `scale` is not installed."""
+    distributed = pytest.importorskip("distributed")
+    return distributed.Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None)
 
 
 # Known truth
@@ -315,10 +344,11 @@ def seasonal_level(rng, series, months):
 
 
 @pytest.mark.parametrize("truth", [walk, noise, seasonal_level])
-def test_the_80_per_cent_interval_covers_77_to_83_per_cent_at_each_horizon(truth):
-    y = truth(np.random.default_rng(1), 5000, 108)
-    _, lower, upper = Ensemble().fit(together(y[:, :96])).interval(12, 0.8)
-    covered = ((lower <= y[:, 96:]) & (y[:, 96:] <= upper)).mean(axis=0)
+@pytest.mark.parametrize("months", [60, 96])
+def test_the_80_per_cent_interval_covers_77_to_83_per_cent_at_each_horizon(truth, months):
+    y = truth(np.random.default_rng(1), 3000, months + 12)
+    _, lower, upper = Ensemble().fit(together(y[:, :months])).interval(12, 0.8)
+    covered = ((lower <= y[:, months:]) & (y[:, months:] <= upper)).mean(axis=0)
     assert covered.min() > 0.77 and covered.max() < 0.83, covered.round(3)
 
 
@@ -359,7 +389,7 @@ def test_one_observation_is_repeated_with_an_interval_as_wide_as_itself_or_more(
         assert (got["lower"] >= 0).all() and (got["upper"] > 50).all()
     notes = fit(together([[50.0]]), {"ensemble": Ensemble()}).notes
     assert notes["note"].tolist() == [
-        "1 observations: its interval rests on the errors of the other series or, without any, on a random walk with its own changes"
+        "1 observation: its interval rests on the errors of the other series or, without any, on a random walk with its own changes"
     ]
 
 
@@ -616,7 +646,7 @@ def test_a_model_that_errs_half_as_much_is_found_whichever_comes_first():
     errors = rng.normal(0, 1, (24, 2))
     forecasts, series = said_by(errors / 2, errors, 2)
     for first, second in (("a", "b"), ("b", "a")):
-        assert finding_compare(compare(forecasts, series, first, second)).startswith("**a** errs less than b, by 4")
+        assert finding_compare(compare(forecasts, series, first, second)).startswith("**A** errs less than b, by 4")
 
 
 def test_too_few_origins_for_so_far_ahead_are_no_evidence():

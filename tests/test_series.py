@@ -1,5 +1,7 @@
 """Series from tables, and the calendars: complete periods, explicit zeros, nothing lost unseen; days counted by hand."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -285,3 +287,24 @@ def test_a_sunday_that_is_worked_counts():
         "2024-09-23", periods=2, freq="W-MON"
     )  # China: 29 September is worked for a day of the week after
     assert calendars.working_days(weeks, country="CN").tolist() == [6, 1]
+
+
+@pytest.mark.parametrize("name", series.SOURCES)
+def test_the_help_of_every_measure_has_all_its_parameters_and_its_result(name):
+    measure = getattr(series, name)
+    text = inspect.getdoc(measure)
+    assert [p for p in inspect.signature(measure).parameters if f"\n{p} : " not in text] == []
+    assert text.index("\nParameters\n---") < text.index("\nReturns\n---") < text.index("\nRaises\n---")
+
+
+def test_days_may_be_given_as_text():
+    deals = won(("2025-01-09", 10), ("2025-02-03", 20), ("2025-03-01", 30))
+    typed = {"as_of": day("2025-03-30"), "since": day("2025-01-15")}
+    text = {"as_of": "2025-03-30", "since": "2025-01-15"}
+    pd.testing.assert_frame_equal(series.bookings(deals, **text), series.bookings(deals, **typed))
+    assert values(series.bookings(deals, **text)) == {"2025-02-01": 20.0}
+    pd.testing.assert_frame_equal(
+        series.left_out(deals, "bookings", **text), series.left_out(deals, "bookings", **typed)
+    )
+    with pytest.raises(TooLittleData, match="over by 2024-12-31"):
+        series.bookings(deals, as_of="2024-12-31")

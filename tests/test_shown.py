@@ -37,21 +37,56 @@ ACTUAL = pd.DataFrame(
 )
 
 
-def test_the_history_is_said_with_its_mean_its_swing_and_what_is_not_in_it():
-    none = pd.DataFrame({"reason": [], "n": [], "amount": []})
-    said = shown.finding_series(history(100_000, 300_000, 200_000), none)
-    assert (
-        said.startswith("**3 months** of history, $200 thousand on average; a month typically lies 50% off")
-        and "No row is left out" in said
+NONE = pd.DataFrame({"reason": [], "n": [], "amount": []})
+
+
+def test_the_history_opens_with_what_the_last_year_brought_and_whether_chance_does_as_much():
+    year = np.array([80.0, 120, 100, 90, 110, 100, 95, 105, 100, 98, 102, 100])  # 100 a month
+    said = shown.finding_series(history(*(1000 * year), *(1000 * (year + 10))), NONE)
+    assert said.startswith(
+        "The last 12 months brought **10% more** than the 12 before, more than chance does (95% interval 10% to 10%)"
     )
+    assert "$105 thousand a month on average" in said and "No row is left out" in said
+    moved = year - np.tile(
+        [30.0, -20], 6
+    )  # 5 less on average, by -30 or +20: Student's t at 11 is 2.201, 26.11 / sqrt(12) = 7.54
+    said = shown.finding_series(history(*year, *moved), NONE)
+    assert said.startswith(
+        "The last 12 months brought **5% less** than the 12 before, no more than chance does (95% interval −22% to 12%)"
+    )
+
+
+def test_years_are_compared_by_halves_and_months_without_two_seasons_are_not_compared():
+    years = history(1e5, 1e5, 2e5, 2.2e5).assign(period=pd.date_range("2021-01-01", periods=4, freq="YS"))
+    said = shown.finding_series(years, NONE)
+    assert said.startswith("The last 2 years brought **110% more** than the 2 before")
+    assert "**23 months** of history" in shown.finding_series(history(*range(1, 24)), NONE)
+    assert "**1 month** of history" in shown.finding_series(history(5.0), NONE)
     two = pd.DataFrame({"reason": ["a", "b"], "n": [3, 1], "amount": [1.0, 1.0]})
-    assert "4 rows of the table are not in it" in shown.finding_series(history(1.0, 2.0), two)
+    said = shown.finding_series(history(100_000, 300_000, 200_000), two)
+    assert said == (
+        "**3 months** of history, $200 thousand a month on average, too little to say whether it grows. "
+        "4 rows of the table are not in it."
+    )
+    assert "too little to say" in shown.finding_series(history(*[0.0] * 30), NONE)
+
+
+def test_a_sentence_begins_with_a_capital_whatever_the_model_is_called():
+    best = scores(seasonal_naive=(1.2, 0.30), ensemble=(0.9, 0.25))
+    frame = pd.DataFrame({"model": "ensemble", "horizon": [1, 2], "n": 12, "wape": 0.2, "mase": 1.0})
+    ledger = shown.ledger(backtest(h=2, origins=4), ACTUAL, "m")
+    for said in (shown.finding_accuracy(best), shown.finding_horizons(frame, "ensemble"),
+                 shown.finding_ledger(ledger, "m"), shown.finding_ledger(ledger[ledger["held"]], "m")):  # fmt: skip
+        assert said.startswith("**") and said[2].isupper()
 
 
 def test_the_best_model_is_the_one_of_the_smallest_scaled_error():
     # the smallest share is not the smallest scaled error
-    said = shown.finding_accuracy(scores(seasonal_naive=(1.2, 0.30), ensemble=(0.9, 0.25), drift=(1.0, 0.20)))
-    assert said == "**ensemble** errs least in 36 forecasts of the past: 25% off on average, seasonal naive 30%."
+    said = shown.finding_accuracy(scores(seasonal_naive=(1.2, 0.30), ensemble=(0.9, 0.22), drift=(1.0, 0.20)))
+    assert said == (
+        "**Ensemble** errs least in 36 forecasts of the past, 25% less than seasonal naive by the scaled error; "
+        "in all it is 22% off, seasonal naive 30%."
+    )
     assert shown.finding_accuracy(scores(seasonal_naive=(0.8, 0.3), ensemble=(0.9, 0.2))).startswith(
         "**No model beats seasonal naive**"
     )
@@ -87,7 +122,7 @@ def test_coverage_counts_what_lies_within_and_overlapping_forecasts_as_one():
 def test_the_ledger_says_on_which_side_it_missed():
     ledger = shown.ledger(backtest(h=2, origins=4), ACTUAL, "m")
     assert ledger["actual"].tolist() == [9, 13, 12, 7] and ledger["held"].tolist() == [True, False, True, False]
-    assert shown.finding_ledger(ledger, "m") == "**m** missed 2 of 4 outcomes one period ahead: 1 came higher, 1 lower."
+    assert shown.finding_ledger(ledger, "m") == "**M** missed 2 of 4 outcomes one period ahead: 1 came higher, 1 lower."
     assert "missed none of 2 outcomes" in shown.finding_ledger(ledger[ledger["held"]], "m")
 
 

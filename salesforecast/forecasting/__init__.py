@@ -11,7 +11,7 @@ from salesforecast.forecasting.boosting import Boosting
 from salesforecast.forecasting.calendars import regressors, working_days
 from salesforecast.forecasting.comparison import compare, finding_compare
 from salesforecast.forecasting.grammar import backtest, fit, forecast, simulate
-from salesforecast.forecasting.hierarchy import bottom_up, past_errors, reconcile, structure, totals
+from salesforecast.forecasting.hierarchy import structure, totals
 from salesforecast.forecasting.models import (
     Drift,
     Ensemble,
@@ -23,8 +23,17 @@ from salesforecast.forecasting.models import (
     Theta,
 )
 from salesforecast.forecasting.panel import Panel
+from salesforecast.forecasting.reconciliation import bottom_up, past_errors, reconcile
 from salesforecast.forecasting.regression import Components, Regression, Sarimax
-from salesforecast.forecasting.series import bookings, created_pipeline, last_complete, left_out, orders, won_count
+from salesforecast.forecasting.series import (
+    bookings,
+    created_pipeline,
+    keys,
+    last_complete,
+    left_out,
+    orders,
+    won_count,
+)
 
 __all__ = [
     "MEASURES",
@@ -51,6 +60,7 @@ __all__ = [
     "finding_compare",
     "fit",
     "forecast",
+    "keys",
     "last_complete",
     "left_out",
     "orders",

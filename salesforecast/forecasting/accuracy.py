@@ -13,6 +13,7 @@ import pandas as pd
 
 from salesforecast.errors import TooLittleData, unknown
 from salesforecast.forecasting.panel import Panel
+from salesforecast.forecasting.seasonal import mean_change
 
 Measure = Callable[[pd.DataFrame], float]
 
@@ -154,7 +155,7 @@ def scored(forecasts: pd.DataFrame, series: pd.DataFrame | Panel) -> pd.DataFram
             f"None of the periods forecast ({first:%Y-%m-%d} to {last:%Y-%m-%d}) has an actual yet. To judge the models now, "
             f"use backtest()."
         )
-    absolute, squared = _changes(panel)
+    absolute, squared = (mean_change(panel.values.T, panel.season, power).T for power in (1, 2))
     frame = forecasts[come].reset_index(drop=True)
     return frame.assign(
         actual=actual[come], change=absolute[row[come], origin[come]], change_squared=squared[row[come], origin[come]]
@@ -290,19 +291,3 @@ def _scaled(error: pd.Series, scale: pd.Series) -> float:
 
 def _ratio(above: float, below: float) -> float:
     return float(above / below) if below > 0 else float("nan")
-
-
-def _changes(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """The mean absolute and the mean squared change over a season up to each period (series, periods)."""
-    found = []
-    for power in (1, 2):
-        result = np.full(panel.values.shape, np.nan)
-        for lag in dict.fromkeys((1, panel.season)):
-            if lag < panel.values.shape[1]:
-                change = np.abs(panel.values[:, lag:] - panel.values[:, :-lag]) ** power
-                there = ~np.isnan(change)
-                count = np.cumsum(there, axis=1)
-                mean = np.cumsum(np.where(there, change, 0.0), axis=1) / np.maximum(count, 1)
-                result[:, lag:] = np.where(count > 0, mean, result[:, lag:])
-        found.append(result)
-    return found[0], found[1]

@@ -10,6 +10,7 @@ import numpy as np
 from salesforecast.errors import TooLittleData
 from salesforecast.forecasting.panel import Fitted, Panel, Streams
 from salesforecast.forecasting.regression import columns_of, future_of
+from salesforecast.forecasting.seasonal import known_mean
 
 ROWS = 40  # fewer periods teach no rule
 FOLDS = 4
@@ -148,18 +149,11 @@ def _features(past: np.ndarray, t: int, season: int, x: np.ndarray, usual: np.nd
     """
     window = _window(season)
     padded = np.hstack([np.full((len(past), max(0, 2 * window - past.shape[1])), np.nan), past[:, -2 * window :]])
-    level = np.maximum(_mean(np.abs(padded[:, window:])), usual / 2)
+    level = np.maximum(known_mean(np.abs(padded[:, window:]), axis=1), usual / 2)
     unit = np.where(level > 0, level, 1.0)[:, None]
-    means = [_mean(padded[:, -3:]), _mean(padded[:, :window])]
+    means = [known_mean(padded[:, -3:], axis=1), known_mean(padded[:, :window], axis=1)]
     place = np.full(len(past), t % season)
     lags = padded[:, [-k for k in range(1, min(window, 13) + 1)]]
     return np.column_stack(
         [lags / unit, padded[:, [-window]] / unit, *(m[:, None] / unit for m in means), place, x]
     ), level
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean of what is known in each row; NaN where nothing is."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=1)
-    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)

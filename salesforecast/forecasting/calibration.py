@@ -19,8 +19,9 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from salesforecast.forecasting.panel import Panel, Streams
-from salesforecast.forecasting.seasonal import is_seasonal
+from salesforecast.forecasting.seasonal import is_seasonal, mean_change
 from salesforecast.forecasting.smoothing import Columns
+from salesforecast.formats import plural
 
 CHUNK = 256  # series that are worked on side by side
 SEASONS = 6  # seasons of past origins
@@ -167,16 +168,9 @@ def _ahead(chunk: Chunk, h: int) -> _Ahead:
 
 
 def _typical_change(y: np.ndarray, m: int) -> np.ndarray:
-    """The mean absolute change over m periods up to each period; over one where there is none yet, and |y| at the first value."""
-    result = np.abs(y)
-    for lag in (1, m):
-        if lag < len(y):
-            change = np.abs(y[lag:] - y[:-lag])
-            there = ~np.isnan(change)
-            count = np.cumsum(there, axis=0)
-            mean = np.cumsum(np.where(there, change, 0.0), axis=0) / np.maximum(count, 1)
-            result = np.concatenate([result[:lag], np.where(count > 0, mean, result[lag:])])
-    return result
+    """The mean absolute change over m periods up to each period; |y| at the first value."""
+    change = mean_change(y, m)
+    return np.where(np.isnan(change), np.abs(y), change)
 
 
 @dataclass(frozen=True)
@@ -254,8 +248,8 @@ def short_notes(panel: Panel) -> list[tuple[str, str]]:
     """What is to be said of series whose own past cannot carry an interval."""
     least = max(2 * panel.season, 5)
     short = np.flatnonzero(panel.lengths < least + 1)
-    say = "{} observations: its interval rests on the errors of the other series or, without any, on a random walk with its own changes"
-    return [(panel.names[i], say.format(panel.lengths[i])) for i in short]
+    say = "{}: its interval rests on the errors of the other series or, without any, on a random walk with its own changes"
+    return [(panel.names[i], say.format(plural(panel.lengths[i], "observation"))) for i in short]
 
 
 def floored(panel: Panel) -> np.ndarray:

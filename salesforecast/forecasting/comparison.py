@@ -9,6 +9,7 @@ from salesforecast.errors import TooLittleData, unknown
 from salesforecast.forecasting.accuracy import scored
 from salesforecast.forecasting.panel import Panel
 from salesforecast.formats import percent, plural
+from salesforecast.text import md, opening
 
 
 def compare(forecasts: pd.DataFrame, series: pd.DataFrame | Panel, a: str, b: str, level: float = 0.95) -> pd.DataFrame:
@@ -90,7 +91,7 @@ def finding_compare(comparison: pd.DataFrame, level: float = 0.95) -> str:
     """
     c = comparison.iloc[0]
     origins = plural(c["n"], "origin")
-    nothing = f"There is **no evidence of a difference** between {c['a']} and {c['b']}"
+    nothing = f"There is **no evidence of a difference** between {md(c['a'])} and {md(c['b'])}"
     if np.isnan(c["p_value"]):
         return f"{nothing}: {origins} are too few to test forecasts that overlap so far."
     if c["p_value"] >= 1 - level:
@@ -98,6 +99,4 @@ def finding_compare(comparison: pd.DataFrame, level: float = 0.95) -> str:
     better, worse = (c["a"], c["b"]) if c["difference"] < 0 else (c["b"], c["a"])
     p = "p < 0.01" if c["p_value"] < 0.01 else f"p = {c['p_value']:.2f}"
     size = percent(abs(c["difference"]))
-    return (
-        f"**{better}** errs less than {worse}, by {size} of the usual change from season to season, at {origins} ({p})."
-    )
+    return f"**{opening(better)}** errs less than {md(worse)}, by {size} of the usual change from season to season, at {origins} ({p})."

@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 from salesforecast.errors import SettingError, TooLittleData
 from salesforecast.forecasting.models import Naive
 from salesforecast.forecasting.panel import Fitted, Model, Panel, Streams
+from salesforecast.formats import plural
 
 DRAWS = 1000  # paths that stand behind an interval, where a model does not know it without drawing
 BLOCK = 500  # series drawn at once, for models that can be taken apart
@@ -199,7 +200,7 @@ def _fit(panel: Panel, name: str, model: Model) -> Fitted:
         return _fit_or_say(panel, name, model)
     parts: list[tuple[np.ndarray, Fitted]] = [(np.flatnonzero(short), Naive().fit(panel.rows(short)))]
     notes = [
-        (panel.names[i], f"{panel.lengths[i]} observations, and {name} needs {least}: the last value instead")
+        (panel.names[i], f"{plural(panel.lengths[i], 'observation')}, and {name} needs {least}: the last value instead")
         for i in np.flatnonzero(short)
     ]
     if not short.all():

@@ -13,7 +13,7 @@ from typing import Any, Protocol, overload
 import numpy as np
 import pandas as pd
 
-from salesforecast.errors import DataError, SettingError, TooLittleData
+from salesforecast.errors import DataError, SettingError, TooLittleData, unknown
 
 SEASONS = {"YS": 1, "QS": 4, "MS": 12, "W": 52, "B": 5, "D": 7}
 ANCHORS = ("DEC", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV")
@@ -66,7 +66,7 @@ class Panel:
         Parameters
         ----------
         series : DataFrame
-            Columns series, period (first day), value. A Panel is given back as it is.
+            Columns series, period (its first day, or a pandas Period), value. A Panel is given back as it is.
         season : int, optional
             Periods in a season, where it is not the usual one of the frequency.
         regressors : mapping, optional
@@ -84,12 +84,19 @@ class Panel:
         ------
         DataError
             A period twice, off the calendar, missing inside, or a series that ends early; an endless value.
+        SettingError
+            A column that is not there.
         TooLittleData
             No value at all.
         """
         if isinstance(series, Panel):
             return series
+        for column in ("series", "period", "value"):
+            if column not in series:
+                raise unknown("column", column, series.columns)
         frame = series[["series", "period", "value"]].assign(value=series["value"].astype("float64"))
+        if isinstance(frame["period"].dtype, pd.PeriodDtype):
+            frame["period"] = frame["period"].dt.to_timestamp()
         frame["period"] = pd.to_datetime(frame["period"]).dt.as_unit("ns")
         twice = frame.duplicated(["series", "period"])
         if twice.any():
@@ -256,6 +263,11 @@ def frequency(periods: pd.DatetimeIndex) -> str:
         return "MS"
     if len(periods) > 1 and len(set(periods.day_of_week)) == 1:
         return f"W-{WEEKDAYS[periods.day_of_week[0]]}"
+    if len(periods) > 1 and periods.is_month_end.all():
+        raise DataError(
+            f"The periods are the last days of months, such as {periods[0]:%Y-%m-%d}. Name each by its first day: "
+            f"frame['period'].dt.to_period('M').dt.to_timestamp()."
+        )
     weeks = (periods[-1] - periods[0]).days / 7
     return "B" if weeks >= 2 and (periods.day_of_week < 5).all() else "D"
 

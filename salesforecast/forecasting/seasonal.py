@@ -26,6 +26,29 @@ def centred_mean(y: np.ndarray, m: int) -> np.ndarray:
     return mean
 
 
+def mean_change(y: np.ndarray, m: int, power: int = 1) -> np.ndarray:
+    """The mean absolute change over m periods, to a power, up to each period (first axis); over one where there is none yet.
+
+    NaN where nothing has changed yet, as at a first value.
+    """
+    result = np.full(y.shape, np.nan)
+    for lag in (1, m):
+        if lag < len(y):
+            change = np.abs(y[lag:] - y[:-lag]) ** power
+            there = ~np.isnan(change)
+            count = np.cumsum(there, axis=0)
+            mean = np.cumsum(np.where(there, change, 0.0), axis=0) / np.maximum(count, 1)
+            result[lag:] = np.where(count > 0, mean, result[lag:])
+    return result
+
+
+def known_mean(x: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is not NaN; NaN where nothing is known."""
+    there = ~np.isnan(x)
+    with np.errstate(invalid="ignore"):
+        return np.where(there, x, 0.0).sum(axis=axis) / there.sum(axis=axis)
+
+
 def is_seasonal(columns: Columns, m: int) -> np.ndarray:
     """Whether each series has a season: do values over their centred mean differ between places in the calendar?
 
@@ -72,7 +95,7 @@ def initial_states(
     if season != "none" and seasonal.any():
         mean = centred_mean(y, m)
         apart = _over(y, mean) if season == "multiplicative" else y - mean
-        by_age = _mean(apart.reshape(seasons, m, series), axis=0)
+        by_age = known_mean(apart.reshape(seasons, m, series), axis=0)
         by_age = _level(by_age, season)
         place = (columns.start[None] + np.arange(m)[:, None]) % m
         found = np.empty_like(by_age)
@@ -141,12 +164,6 @@ def shares(
 def _over(y: np.ndarray, mean: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(np.isnan(mean), np.nan, np.where(mean > 0, y / mean, 1.0))
-
-
-def _mean(x: np.ndarray, axis: int) -> np.ndarray:
-    there = ~np.isnan(x)
-    with np.errstate(invalid="ignore"):
-        return np.where(there, x, 0.0).sum(axis=axis) / there.sum(axis=axis)
 
 
 def _level(shape: np.ndarray, season: Season) -> np.ndarray:

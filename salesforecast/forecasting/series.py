@@ -6,8 +6,10 @@ time; from there to the last complete period every period is there. What is not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -17,6 +19,7 @@ from salesforecast.periods import MONTHS, ONE_DAY
 ALL = "all"
 BETWEEN = " · "
 NOT_FILLED = "not filled in"
+_Measure = TypeVar("_Measure", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -38,104 +41,113 @@ SOURCES = {
 _FREQ = {"week": "W-SUN", "month": "M", "quarter": "Q", "year": "Y"}
 
 
+_OPTIONS = """
+by : sequence of str
+    One series for each combination of values of these columns; () is one series of all rows.
+every : str
+    "week" (Monday to Sunday), "month", "quarter" or "year" (both fiscal).
+as_of : Timestamp or str
+    The last day the data are known. The period that is not over by its end is left out (see `last_complete`).
+fiscal_year_start : int
+    The month in which the fiscal year of quarters and years starts.
+since : Timestamp or str, optional
+    The first day the data are complete from; a period that begins before is cut. An export that starts in the middle of
+    a period, or that lacks the deals which were open when it starts, has low first periods that never were.
+
+Returns
+-------
+DataFrame
+    series (the values of `by` joined by " · ", empty ones as "not filled in"; "all" without `by`), period (its first
+    day), value (money, or a count); by series, then period.
+
+Raises
+------
+SettingError
+    When a column or `every` is not known.
+TooLittleData
+    When there is nothing to count in a complete period.
+"""
+
+
+def _with_options(measure: _Measure) -> _Measure:
+    """The measure with the text on its options and its result, which is the same for all, in its docstring."""
+    measure.__doc__ = f"{cleandoc(measure.__doc__ or '')}{_OPTIONS}"
+    return measure
+
+
+@_with_options
 def bookings(
     deals: pd.DataFrame,
     *,
     by: Sequence[str] = (),
     every: str = "month",
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int = 1,
-    since: pd.Timestamp | None = None,
+    since: pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
     """The amount of the deals won in each period, by closed date.
 
-    Won deals without a closed date or without an amount are left out (see `left_out`), and so are those of the period that
-    is not over by the end of `as_of` (see `last_complete`).
+    Won deals without a closed date or without an amount are left out (see `left_out`).
 
     Parameters
     ----------
     deals : DataFrame
         Columns outcome, closed_date, amount, and those named by `by`.
-    by : sequence of str
-        One series for each combination of values of these columns; () is one series of all deals.
-    every : str
-        "week" (Monday to Sunday), "month", "quarter" or "year" (both fiscal).
-    as_of : Timestamp
-        The last day the data are known.
-    fiscal_year_start : int
-        The month in which the fiscal year of quarters and years starts.
-    since : Timestamp, optional
-        The first day the data are complete from; a period that begins before is cut. An export that starts in the middle of
-        a period, or that lacks the deals which were open when it starts, has low first periods that never were.
-
-    Returns
-    -------
-    DataFrame
-        series (the values of `by` joined by " · ", empty ones as "not filled in"; "all" without `by`), period (its first
-        day), value (money); by series, then period.
-
-    Raises
-    ------
-    SettingError
-        When a column or `every` is not known.
-    TooLittleData
-        When there is nothing to count in a complete period.
     """
     return _series(deals, "bookings", by, every, as_of, fiscal_year_start, since)
 
 
+@_with_options
 def orders(
     lines: pd.DataFrame,
     *,
     by: Sequence[str] = (),
     every: str = "month",
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int = 1,
-    since: pd.Timestamp | None = None,
+    since: pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
-    """The net amount of the order lines of each period, by order date; arguments and result as in `bookings`.
+    """The net amount of the order lines of each period, by order date.
 
     Parameters
     ----------
     lines : DataFrame
         Columns order_date, net_amount, and those named by `by`.
-    by, every, as_of, fiscal_year_start, since
-        As in `bookings`.
     """
     return _series(lines, "orders", by, every, as_of, fiscal_year_start, since)
 
 
+@_with_options
 def won_count(
     deals: pd.DataFrame,
     *,
     by: Sequence[str] = (),
     every: str = "month",
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int = 1,
-    since: pd.Timestamp | None = None,
+    since: pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
-    """The number of deals won in each period, by closed date, with or without an amount; else as `bookings`.
+    """The number of deals won in each period, by closed date, with or without an amount.
 
     Parameters
     ----------
     deals : DataFrame
         Columns outcome, closed_date, and those named by `by`.
-    by, every, as_of, fiscal_year_start, since
-        As in `bookings`.
     """
     return _series(deals, "won_count", by, every, as_of, fiscal_year_start, since)
 
 
+@_with_options
 def created_pipeline(
     deals: pd.DataFrame,
     *,
     by: Sequence[str] = (),
     every: str = "month",
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int = 1,
-    since: pd.Timestamp | None = None,
+    since: pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
-    """The amount of the deals created in each period, whatever became of them; else as `bookings`.
+    """The amount of the deals created in each period, whatever became of them.
 
     The amount is the one in the table, which is today's; on `crm.at(day).deals` it is that of the day.
 
@@ -143,13 +155,11 @@ def created_pipeline(
     ----------
     deals : DataFrame
         Columns created_date, amount, and those named by `by`.
-    by, every, as_of, fiscal_year_start, since
-        As in `bookings`.
     """
     return _series(deals, "created_pipeline", by, every, as_of, fiscal_year_start, since)
 
 
-def last_complete(as_of: pd.Timestamp, every: str, fiscal_year_start: int = 1) -> pd.Timestamp:
+def last_complete(as_of: pd.Timestamp | str, every: str, fiscal_year_start: int = 1) -> pd.Timestamp:
     """The first day of the last period that is over by the end of `as_of`: where every series ends.
 
     Examples
@@ -160,7 +170,9 @@ def last_complete(as_of: pd.Timestamp, every: str, fiscal_year_start: int = 1) -
     Timestamp('2025-02-01 00:00:00')
     """
     # the day after belongs to the period after
-    return pd.Timestamp(((as_of.normalize() + ONE_DAY).to_period(_freq(every, fiscal_year_start)) - 1).start_time)
+    return pd.Timestamp(
+        ((pd.Timestamp(as_of).normalize() + ONE_DAY).to_period(_freq(every, fiscal_year_start)) - 1).start_time
+    )
 
 
 def left_out(
@@ -168,9 +180,9 @@ def left_out(
     measure: str,
     *,
     every: str = "month",
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int = 1,
-    since: pd.Timestamp | None = None,
+    since: pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
     """What a series leaves out, and why; with the series it accounts for every row.
 
@@ -231,9 +243,9 @@ def _series(
     measure: str,
     by: Sequence[str],
     every: str,
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int,
-    since: pd.Timestamp | None,
+    since: pd.Timestamp | str | None,
 ) -> pd.DataFrame:
     source, freq = SOURCES[measure], _freq(every, fiscal_year_start)
     rows = _rows(frame, source)
@@ -242,7 +254,7 @@ def _series(
     if not counted.any():
         end = last_complete(as_of, every, fiscal_year_start)
         raise TooLittleData(
-            f"There are no {source.rows} to count in a {every} that is over by {as_of:%Y-%m-%d}, that is up to the one "
+            f"There are no {source.rows} to count in a {every} that is over by {pd.Timestamp(as_of):%Y-%m-%d}, that is up to the one "
             f"that starts on {end:%Y-%m-%d}. One {every} with a date and an amount would do."
         )
     values = rows.loc[counted, source.amount] if source.amount else pd.Series(1.0, index=rows.index[counted])
@@ -268,9 +280,9 @@ def _reasons(
     rows: pd.DataFrame,
     source: Source,
     every: str,
-    as_of: pd.Timestamp,
+    as_of: pd.Timestamp | str,
     fiscal_year_start: int,
-    since: pd.Timestamp | None,
+    since: pd.Timestamp | str | None,
 ) -> pd.Series:
     """Why a row is left out; "" where it is counted."""
     freq = _freq(every, fiscal_year_start)
@@ -279,8 +291,8 @@ def _reasons(
     if source.amount:
         why = why.mask(rows[source.amount].isna(), f"without {_a(source.amount)}")
     if since is not None:
-        first = since.to_period(freq)
-        start = first.start_time if first.start_time >= since else (first + 1).start_time
+        first = pd.Timestamp(since).to_period(freq)
+        start = first.start_time if first.start_time >= pd.Timestamp(since) else (first + 1).start_time
         why = why.mask(date < start, f"before {start:%Y-%m-%d}, in a {every} the data are not complete for")
     why = why.mask(date >= end, f"from {end:%Y-%m-%d} on, in a {every} that is not over")
     return why.mask(date.isna(), f"without {_a(source.date)}")

@@ -17,7 +17,7 @@ from salesforecast.errors import unknown
 from salesforecast.forecasting.accuracy import scored
 from salesforecast.forecasting.panel import Panel
 from salesforecast.formats import Format, between, money, percent, plural, speaker
-from salesforecast.text import md
+from salesforecast.text import md, opening
 
 WORDS = {"horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by"}
 MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
@@ -27,17 +27,34 @@ MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
 
 
 def finding_series(series: pd.DataFrame, left_out: pd.DataFrame, *, fmt: Format = money) -> str:
-    """One sentence: how long the series is, its mean, how far it swings, and how many rows are not in it."""
+    """One sentence: by how much the last season beat the one before, whether chance does as much, and what is not in it.
+
+    Where there is no season the halves of the history are compared. Chance is judged by the changes from each period to its like
+    (Student's t, 95%); several series are added up.
+    """
+    from scipy.stats import t
+
     panel = Panel.of(series)
-    values, say = series["value"], _say(fmt)
-    swing = values.std(ddof=1) / values.mean()
+    values, period, say = np.nansum(panel.values, axis=0), _period(panel), _say(fmt)
+    k = panel.season if panel.season > 1 else len(values) // 2
+    usual = f"{say(values.mean())} a {period} on average"
+    latest, before = values[-k:], values[-2 * k : -k]
+    if k < 2 or len(values) < 2 * k or before.sum() <= 0:
+        said = f"**{plural(len(values), period)}** of history, {usual}, too little to say whether it grows."
+    else:
+        change, moved = latest.sum() / before.sum() - 1, latest - before
+        reach = t.ppf(0.975, k - 1) * moved.std(ddof=1) / np.sqrt(k)
+        low, high = (moved.mean() - reach) / before.mean(), (moved.mean() + reach) / before.mean()
+        verdict = "no more than chance does" if low <= 0 <= high else "more than chance does"
+        said = (
+            f"The last {plural(k, period)} brought **{percent(abs(change))} {'more' if change >= 0 else 'less'}** than the {k} "
+            f"before, {verdict} (95% interval {between(low, high, percent)}); {usual}, from which a {period} typically lies "
+            f"{percent(values.std(ddof=1) / values.mean())} off."
+        )
     missing = (
         f"{plural(left_out['n'].sum(), 'row')} of the table are not in it." if len(left_out) else "No row is left out."
     )
-    return (
-        f"**{plural(len(panel.periods), _period(panel))}** of history, {say(values.mean())} on average; "
-        f"a {_period(panel)} typically lies {percent(swing)} off that. {missing}"
-    )
+    return f"{said} {missing}"
 
 
 def chart_series(series: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
@@ -70,8 +87,8 @@ def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> s
     if best["model"] == against:
         return f"**No model beats {md(against)}** in {n}: it is {percent(plain['wape'])} off."
     return (
-        f"**{md(best['model'])}** errs least in {n} of the past: {percent(best['wape'])} off on average, "
-        f"{md(against)} {percent(plain['wape'])}."
+        f"**{opening(best['model'])}** errs least in {n} of the past, {percent(1 - best['mase'] / plain['mase'])} less than "
+        f"{md(against)} by the scaled error; in all it is {percent(best['wape'])} off, {md(against)} {percent(plain['wape'])}."
     )
 
 
@@ -113,7 +130,7 @@ def finding_horizons(scores: pd.DataFrame, model: str) -> str:
         else f"{style.points(abs(change)).lstrip('+')} {'further off' if change > 0 else 'nearer'}"
     )
     return (
-        f"**{md(model)}** is {percent(first['wape'])} off one period ahead and {moved} {plural(last['horizon'], 'period')} ahead, "
+        f"**{opening(model)}** is {percent(first['wape'])} off one period ahead and {moved} {plural(last['horizon'], 'period')} ahead, "
         f"at {plural(own['n'].min(), 'origin')} each."
     )
 
@@ -207,9 +224,9 @@ def finding_ledger(ledger: pd.DataFrame, model: str) -> str:
     """One sentence: how many intervals were missed, and on which side."""
     above, below = (ledger["actual"] > ledger["upper"]).sum(), (ledger["actual"] < ledger["lower"]).sum()
     if not above + below:
-        return f"**{md(model)}** missed none of {plural(len(ledger), 'outcome')} one period ahead."
+        return f"**{opening(model)}** missed none of {plural(len(ledger), 'outcome')} one period ahead."
     return (
-        f"**{md(model)}** missed {above + below} of {plural(len(ledger), 'outcome')} one period ahead: {above} came higher, "
+        f"**{opening(model)}** missed {above + below} of {plural(len(ledger), 'outcome')} one period ahead: {above} came higher, "
         f"{below} lower."
     )
 
