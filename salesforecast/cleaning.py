@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from salesforecast import derive, formats, ledger, reading
+from salesforecast import derive, formats, ledger, rates, reading
 from salesforecast.crm import Export
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError, SettingError
@@ -52,7 +52,9 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     """
     formats.use_currency(export.settings.currency)
     found: list[pd.DataFrame] = []
-    mapping, orders = export.mapping, reading.date_orders(export.tables, export.mapping)
+    read = export.sources[export.sources["table"] != ""]
+    mapping, files = export.mapping, read.groupby("table")["file"].agg(", ".join).to_dict()
+    orders = reading.date_orders(export.tables, mapping, files, found)
     newest, older = _exports(export.tables, found)
     rules = [r for r in RULES if mapping.list_price_as_amount or r.name != LIST_PRICE]
     tables, known_until = _cleaned(newest, mapping, orders, rules, found)
@@ -75,7 +77,7 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
 
 
 def _cleaned(
-    raw: Frames, mapping: Mapping, orders: dict[str, str], rules: list[Rule], found: list[pd.DataFrame]
+    raw: Frames, mapping: Mapping, orders: dict[str, dict[str, str]], rules: list[Rule], found: list[pd.DataFrame]
 ) -> tuple[Frames, pd.Timestamp]:
     """The tables after all rules that change something, in order, and the last day they know."""
     tables = {name: reading.entries(frame, name, mapping, orders[name], found) for name, frame in raw.items()}
@@ -87,6 +89,7 @@ def _cleaned(
     derive.opportunities(tables, mapping)
     derive.stage_history(tables, found)
     _run([r for r in rules if r.act is set_apart], tables, pd.Timestamp.min, found)
+    rates.convert(tables, raw, mapping.settings.currency, found)
     known_until = derive.last_day(tables)
     _run([r for r in rules if r.act is not set_apart and not _only_notes(r)], tables, known_until, found)
     return _checked(tables), known_until
@@ -165,7 +168,7 @@ def _checked(tables: Frames) -> Frames:
 
 def _of_rows_there(issues: pd.DataFrame, crm: Crm) -> pd.DataFrame:
     """The issues of deals that were known on the day; those of rows set apart stay."""
-    deals = issues["table"].eq("opportunities") & issues["column"].ne("")
+    deals = issues["table"].eq("opportunities") & issues["column"].ne("") & issues["line"].gt(0)
     gone = deals & ~issues["row"].isin(crm.opportunities["opportunity_id"])
     return issues[~gone].reset_index(drop=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast import asof, keys, ledger
+from salesforecast import asof, keys, ledger, moves
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError
 from salesforecast.tables import OUTCOMES, TABLES
@@ -78,15 +78,15 @@ def opportunities(tables: Frames, mapping: Mapping) -> None:
     ranks = tables["stages"].set_index("stage")
     lacks = not {"stage", "created_date", "closed_date"} <= set(deals)
     if lacks and history is not None and {"stage", "entered_at"} <= set(history):
-        moves = keys.in_order(history, [c for c in ("opportunity_id", "entered_at", "sequence") if c in history])
-        last = moves.drop_duplicates("opportunity_id", keep="last").set_index("opportunity_id")
+        changes = keys.in_order(history, [c for c in ("opportunity_id", "entered_at", "sequence") if c in history])
+        last = changes.drop_duplicates("opportunity_id", keep="last").set_index("opportunity_id")
         if "stage" not in deals:
             deals = deals.assign(stage=deals["opportunity_id"].map(last["stage"]))
         if "created_date" not in deals:
-            first = moves.groupby("opportunity_id")["entered_at"].min()
+            first = changes.groupby("opportunity_id")["entered_at"].min()
             deals = deals.assign(created_date=deals["opportunity_id"].map(first).dt.normalize())
         if "closed_date" not in deals:
-            deals = deals.assign(closed_date=deals["opportunity_id"].map(asof.closing_days(moves, ranks["outcome"])))
+            deals = deals.assign(closed_date=deals["opportunity_id"].map(asof.closing_days(changes, ranks["outcome"])))
     if "stage" not in deals:
         raise DataError(
             "The opportunities have no stage and there is no stage history. Map the column in salesforecast.toml under "
@@ -126,6 +126,12 @@ def stage_history(tables: Frames, found: list[pd.DataFrame]) -> None:
     if "stage_history" not in tables:
         return
     frame = tables["stage_history"]
+    into = moves.merged(tables["opportunities"])
+    if (gone := frame["opportunity_id"].isin(list(into))).any():
+        became = frame.loc[gone, "opportunity_id"].map(into)
+        why = "Its deal was merged into this one, and its history goes on there."
+        found.append(ledger.noted("stage_history", frame[gone], "opportunity_id", became, "of a merged deal", why))
+        frame = frame.assign(opportunity_id=frame["opportunity_id"].mask(gone, became))
     ours = [c for c in TABLES["stage_history"].names if c in frame]
     frame = keys.in_order(frame, [c for c in ("opportunity_id", "entered_at", "sequence") if c in frame])
     # What stands twice stands side by side.

@@ -92,6 +92,9 @@ def _of_deals(issues: pd.DataFrame, crm: Crm) -> list[pd.DataFrame]:
     deals = issues[(issues["table"] == "opportunities") & (issues["column"] != "")]
     # What the CRM holds is what the first change found.
     deals = deals.assign(was=deals.groupby(["line", "column"])["was"].transform("first"))
+    # What was converted is no longer what the CRM holds, and no proposal for it.
+    converted = deals.loc[deals["rule"] == "converted", "line"]
+    deals = deals[(deals["column"] != "amount") | ~deals["line"].isin(converted)]
     by_id = crm.opportunities.set_index("opportunity_id")
     out = []
 

@@ -39,7 +39,12 @@ def apart(name: str, rows: pd.DataFrame, rule: str, why: str) -> pd.DataFrame:
 def of_table(name: str, rows: int, made: pd.Timestamp, rule: str, why: str) -> pd.DataFrame:
     """One row for so many rows of a table, which stay as they are."""
     what = f"{made:%Y-%m-%d}: {rows:,} rows"
-    return pd.DataFrame([[name, what, "", rule, what, what, why, 0]], columns=ISSUES).astype({"line": "int64"})
+    return of_column(name, what, "", what, rule, why)
+
+
+def of_column(name: str, row: str, column: str, what: str, rule: str, why: str) -> pd.DataFrame:
+    """One row for a column as a whole, which stays as it is."""
+    return pd.DataFrame([[name, row, column, rule, what, what, why, 0]], columns=ISSUES).astype({"line": "int64"})
 
 
 def _issues(

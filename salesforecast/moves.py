@@ -1,4 +1,4 @@
-"""What the stage history says of each deal: when it began, whether it was opened again, how it ends."""
+"""What became of each deal: into which it was merged, and by its history when it began, reopened and ended."""
 
 from __future__ import annotations
 
@@ -13,6 +13,32 @@ NONE = pd.DataFrame({
     "first": pd.Series(dtype="datetime64[us]"), "ends_open": pd.Series(dtype="bool"),
     "reopened": pd.Series(dtype="bool"), "closed": pd.Series(dtype="datetime64[us]"),
 }, index=pd.Index([], dtype="str", name="opportunity_id"))  # fmt: skip
+
+# Columns that name the deal into which one was merged, or those that were merged into it; without spaces and signs.
+MERGED_INTO = {"masterrecordid", "mergedinto", "mergedintoid", "mergedintodeal"}
+MERGED_FROM = {"mergeddealids", "mergedids", "mergedobjectids", "mergedrecordids", "hsmergedobjectids"}
+
+
+def merged(deals: pd.DataFrame) -> dict[str, str]:
+    """The deals that went on as another one -> the one that is left, by the columns in which a CRM says so."""
+    into: dict[str, str] = {}
+    for column in deals:
+        name = "".join(ch for ch in str(column).casefold() if ch.isalnum())
+        if name not in MERGED_INTO | MERGED_FROM:
+            continue
+        text = deals[column].astype("str").dropna()
+        other = text.str.split(r"[;,]", regex=True).explode().str.strip() if name in MERGED_FROM else text.str.strip()
+        own = deals["opportunity_id"].reindex(other.index)
+        gone, left = (other, own) if name in MERGED_FROM else (own, other)
+        rows = gone.notna() & left.notna() & gone.ne("") & left.ne("") & gone.ne(left)
+        into |= dict(zip(gone[rows], left[rows], strict=True))
+    for first, left in into.items():
+        passed = {first}
+        while left in into and left not in passed:
+            passed.add(left)
+            left = into[left]
+        into[first] = left
+    return into
 
 
 def summary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -80,6 +80,16 @@ class Period:
             self.label, self.since, min(self.until, self.since + pd.Timedelta(days=days)), self.fiscal_year_start
         )
 
+    def compared(self, as_of: pd.Timestamp) -> list[Period]:
+        """What of it is over, the period before and the one a year before, these cut to as many days.
+
+        >>> [p.label for p in period("2025Q2").compared(pd.Timestamp("2025-06-08"))]
+        ['2025Q2', '2025Q1', '2024Q2']
+        """
+        now = self.so_far(as_of)
+        past = {p.label: p for p in (self.previous(), self.year_before())}
+        return [now, *(p if now.days == self.days else p.same_days(now.days) for p in past.values())]
+
 
 def period(label: str, fiscal_year_start: int = 1) -> Period:
     """The period of that name.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from salesforecast import rules, style
 from salesforecast.errors import TooLittleData
+from salesforecast.ledger import SET_APART
 from salesforecast.tables import TABLES, Crm
 from salesforecast.text import md
 
@@ -175,7 +176,7 @@ def effects(issues: pd.DataFrame) -> pd.DataFrame:
         before), why; the opportunities only, in the order of the rules.
     """
     deals = issues[issues["table"] == "opportunities"]
-    gone = deals["became"].eq("set apart") & deals["column"].eq("")
+    gone = deals["became"].eq(SET_APART) & deals["column"].eq("")
     of_amount = deals["column"] == "amount"
     before = pd.to_numeric(deals["was"].where(of_amount), errors="coerce")
     before = before.where(~gone, deals["was"].where(gone).map(_amount_of, na_action="ignore")).astype("float64")
@@ -204,6 +205,98 @@ def finding_effects(effects: pd.DataFrame) -> str:
     if abs(change) >= 0.5 or abs(biggest["change"]) >= 0.5:
         moved = f"moved the sum of the amounts by {style.money(change)}, most of it by **{md(biggest['rule'])}**"
     return f"Cleaning set {style.plural(gone, 'deal')} apart and {moved}."
+
+
+# ---- what cleaning did to the headline numbers -----------------------------------------------------------------------
+
+HEADLINE = {"won": "Won deals", "win_rate": "Win rate", "bookings": "Bookings", "average_size": "Average size",
+            "closed_after": "Closed after"}  # fmt: skip
+
+
+def headline(crm: Crm, issues: pd.DataFrame) -> pd.DataFrame:
+    """The headline numbers of all deals as they were exported and as they are after cleaning.
+
+    As exported: with the deals that were set apart, and with the amounts and dates that were changed as they stood in the
+    export; what cannot be read there as a number or a date is missing. Amounts of several currencies are added up as they stand.
+
+    Parameters
+    ----------
+    crm, issues
+        What `clean` gave.
+
+    Returns
+    -------
+    DataFrame
+        data ("as exported", "cleaned"), deals, won, lost, win_rate (won / closed), bookings (money), average_size (of won
+        deals with an amount, money), closed_after (mean days of closed deals with both dates).
+    """
+    rows = [{"data": data, **_numbers(deals)} for data, deals in
+            (("as exported", _exported(crm, issues)), ("cleaned", crm.opportunities))]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _exported(crm: Crm, issues: pd.DataFrame) -> pd.DataFrame:
+    """The deals with their amounts and dates as the issues say they were, and those that were set apart."""
+    own = issues[(issues["table"] == "opportunities") & (issues["line"] > 0)]
+    gone = own[own["became"].eq(SET_APART) & own["column"].eq("")]
+    changed = own[(own["was"] != own["became"]) & ~own["line"].isin(gone["line"])]
+    columns = [c for c in ("amount", "created_date", "closed_date") if c in crm.opportunities]
+    deals = crm.opportunities[["opportunity_id", "outcome", *columns]].copy()
+    for column in columns:
+        first = changed[changed["column"] == column].drop_duplicates("line").set_index("row")
+        was = _values(first["was"], column).reindex(deals["opportunity_id"]).set_axis(deals.index)
+        deals[column] = deals[column].mask(deals["opportunity_id"].isin(first.index), was)
+    apart = pd.DataFrame([json.loads(whole) for whole in gone["was"]]).reindex(columns=["stage", "outcome", *columns])
+    by_stage = apart["stage"].map(crm.stages.set_index("stage")["outcome"]) if len(apart) else apart["outcome"]
+    apart = apart.assign(outcome=apart["outcome"].fillna(by_stage), **{c: _values(apart[c], c) for c in columns})
+    return pd.concat([deals, apart], ignore_index=True) if len(apart) else deals
+
+
+def _values(text: pd.Series, column: str) -> pd.Series:
+    if column == "amount":
+        return pd.to_numeric(text, errors="coerce").astype("float64")
+    return pd.to_datetime(text, errors="coerce", format="ISO8601").astype("datetime64[us]")
+
+
+def _numbers(deals: pd.DataFrame) -> dict[str, float]:
+    won, lost = deals[deals["outcome"] == "won"], deals[deals["outcome"] == "lost"]
+    amounts = won["amount"] if "amount" in won else pd.Series(dtype="float64")
+    dated = {"created_date", "closed_date"} <= set(deals)
+    closed = deals[deals["outcome"].isin(["won", "lost"])]
+    return {
+        "deals": len(deals), "won": len(won), "lost": len(lost), "win_rate": len(won) / len(closed) if len(closed) else float("nan"),
+        "bookings": amounts.sum(min_count=1), "average_size": amounts.mean(),
+        "closed_after": (closed["closed_date"] - closed["created_date"]).dt.days.mean() if dated else float("nan"),
+    }  # fmt: skip
+
+
+def finding_headline(headline: pd.DataFrame) -> str:
+    """One sentence: the headline number that cleaning moved most, and by how much."""
+    moved = _moved(headline)
+    most = moved.loc[moved["change"].abs().idxmax()] if moved["change"].notna().any() else None
+    if most is None or abs(most["change"]) < 0.0005:
+        return "Cleaning moved none of the headline numbers."
+    return f"Cleaning moved **{most['measure'].lower()}** most: {most['words']}. A number that moves this way rests on how the CRM is kept."
+
+
+def chart_headline(headline: pd.DataFrame) -> alt.LayerChart:
+    """How far each headline number moved, in per cent of what it was."""
+    moved = _moved(headline)
+    most = moved.loc[[moved["change"].abs().idxmax()], "measure"].tolist() if moved["change"].notna().any() else []
+    return style.bars(
+        moved, "change", "measure", text="words", accent=most,
+        title="What cleaning did to the headline numbers", subtitle="Change of each; as exported → cleaned; blue: moved most",
+    )  # fmt: skip
+
+
+def _moved(headline: pd.DataFrame) -> pd.DataFrame:
+    before, after = headline.iloc[0], headline.iloc[1]
+    say = {"won": style.count, "win_rate": lambda v: style.percent(v, 1), "closed_after": lambda v: f"{v:.1f} days"}
+    return pd.DataFrame([
+        {"measure": name, "change": after[m] / before[m] - 1 if before[m] else float("nan"),
+         "words": " → ".join("–" if pd.isna(v) else say.get(m, style.money)(v) for v in (before[m], after[m]))}
+        for m, name in HEADLINE.items()
+    ])  # fmt: skip
 
 
 # ---- what can be asked -----------------------------------------------------------------------------------------------

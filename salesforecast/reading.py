@@ -12,8 +12,8 @@ from salesforecast import keys
 from salesforecast.crm import values
 from salesforecast.crm.mapping import Mapping, TableMapping
 from salesforecast.errors import DataError
-from salesforecast.ledger import apart, noted
-from salesforecast.tables import TABLES, Kind
+from salesforecast.ledger import apart, noted, of_column
+from salesforecast.tables import TABLES, Kind, examples
 
 Frames = dict[str, pd.DataFrame]
 Found = list[pd.DataFrame]
@@ -36,24 +36,46 @@ ALIAS = ("alias", "The config says that both are the same.")
 _SPACED = r"^\s|\s$|\s\s|[\t\n\r\f\v]|[^\x00-\x7f]"
 
 
-def date_orders(tables: Frames, mapping: Mapping) -> dict[str, str]:
-    """The order of day and month of each table, by all of its dates; see `values.date_order`."""
-    if mapping.date_order:
-        return dict.fromkeys(tables, mapping.date_order)
-    orders = {}
+def date_orders(tables: Frames, mapping: Mapping, files: dict[str, str], found: Found) -> dict[str, dict[str, str]]:
+    """The order of day and month of each date column, by its own dates, else by the others of its table.
+
+    A column that has dates of both orders is read in that of the most, and is an issue; see `values.date_order`.
+    """
+    orders: dict[str, dict[str, str]] = {}
     for name, raw in tables.items():
-        texts = []
-        for c in [c for c in TABLES[name].columns if c.kind in ("date", "moment") and c.name in raw]:
-            text = raw[c.name].astype("str")
+        dated = {c.name: c.kind for c in TABLES[name].columns if c.kind in ("date", "moment") and c.name in raw}
+        if mapping.date_order:
+            orders[name] = dict.fromkeys(dated, mapping.date_order)
+            continue
+        texts = {}
+        for column, kind in dated.items():
+            text = raw[column].astype("str")
             # What begins with the year says nothing of days and months.
             short = text[~keys.matches(text, r"^\s*\d{4}[-/.]") & text.notna()]
             text = _tidied(pd.Series(short.unique(), dtype="str"))
-            texts.append(text.mask((text == "") | _is_nothing(text, c.kind)).dropna())
-        orders[name] = values.date_order(texts, f"the table '{name}'")
+            texts[column] = text.mask((text == "") | _is_nothing(text, kind)).dropna()
+        where = f"the table '{name}'"
+        clear = {c: t for c, t in texts.items() if any(values.against(t, order) for order in ("mdy", "dmy"))}
+        whole = values.date_order(texts.values(), where)
+        orders[name] = {c: values.date_order([clear[c]], where) if c in clear else whole for c in texts}
+        for column, text in clear.items():
+            if odd := values.against(text, orders[name][column]):
+                found.append(_both_orders(name, column, orders[name][column], odd, files.get(name, "")))
     return orders
 
 
-def entries(raw: pd.DataFrame, name: str, mapping: Mapping, order: str, found: Found) -> pd.DataFrame:
+def _both_orders(name: str, column: str, order: str, odd: list[str], files: str) -> pd.DataFrame:
+    said = {"mdy": ("month/day", "dmy"), "dmy": ("day/month", "mdy")}
+    why = (
+        f"Most dates of the column are {said[order][0]}; these can be read the other way only, so they are left out and none is "
+        f'guessed. If they are right and the others wrong, set date_order = "{said[order][1]}" in salesforecast.toml.'
+    )
+    return of_column(
+        name, files, column, f"{len(odd):,} different dates, e.g. {examples(odd)}", "dates in both orders", why
+    )
+
+
+def entries(raw: pd.DataFrame, name: str, mapping: Mapping, orders: dict[str, str], found: Found) -> pd.DataFrame:
     """A table of text with each declared column turned into its kind; rows keep their place in the export as index."""
     of = mapping.tables.get(name, TableMapping())
     frame = _without_ignored(raw.copy(), name, of, found)
@@ -65,7 +87,9 @@ def entries(raw: pd.DataFrame, name: str, mapping: Mapping, order: str, found: F
             # Their labels for our stages are names, like their headers for our columns, and no issue.
             steps.append((SILENT, _ours({folded(label): s.stage for s in mapping.stages for label in s.labels})))
         why = f"It cannot be read as a {c.kind}, so it is left out."
-        steps.append(((f"not a {c.kind}", why), _parsed(c.kind, order, mapping, c.name in of.per_cent)))
+        steps.append(
+            ((f"not a {c.kind}", why), _parsed(c.kind, orders.get(c.name, ""), mapping, c.name in of.per_cent))
+        )
         frame[c.name] = _through(frame, name, c.name, steps, found)
     for role in [c for c in ROLES if c in frame]:
         unclear = ("not a flag", "It says neither true nor false.")
@@ -185,7 +209,7 @@ def _known_spelling(given: pd.Series, known: pd.Series) -> dict[str, str]:
 def _ids_of_names(given: pd.Series, other: pd.DataFrame, key: str) -> dict[str, str]:
     """What is written and is no id -> the id of the only one of that name."""
     label = REFERENCES[key][1]
-    unknown = given[~given.isin(other[key])] if key in other else given
+    unknown = given[~keys.among(given, other[key])] if key in other else given
     if key not in other or label not in other or unknown.empty:
         return {}
     names = other[[key, label]].dropna().drop_duplicates()

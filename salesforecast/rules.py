@@ -20,8 +20,6 @@ EXPECTED = ("expected_close_date",)
 LONG = 365  # days after which an expected date is no slip of a month or two
 THOUSAND, ENOUGH = 1_000, 20  # times the median of so many amounts or more: a slip of the comma
 MERGED = {"merged", "merged deal", "duplicate", "duplicated", "duplicate deal", "merged into another"}
-MERGED_INTO = {"masterrecordid", "mergedinto", "mergedintoid", "mergedintodeal"}  # columns, without spaces and signs
-MERGED_FROM = {"mergeddealids", "mergedids", "hsmergedobjectids"}
 
 
 @dataclass(frozen=True)
@@ -148,20 +146,6 @@ def scale_of_amounts(t: pd.DataFrame) -> pd.Series:
     return amounts / groups.transform("median").where(groups.transform("count") >= ENOUGH)
 
 
-def _merged_away(t: pd.DataFrame, at: Scene) -> pd.Series:
-    """Deals of which a column says that they went on as another deal."""
-    plain = {c: "".join(ch for ch in c.casefold() if ch.isalnum()) for c in t}
-    gone = pd.Series(False, index=t.index)
-    for column, name in plain.items():
-        text = t[column].astype("str").str.strip()
-        if name in MERGED_INTO:
-            gone |= text.notna() & (text != "") & (text != t["opportunity_id"])
-        elif name in MERGED_FROM:
-            ids = text.dropna().str.split(r"[;,]", regex=True).explode().str.strip()
-            gone |= t["opportunity_id"].isin(ids[ids != t["opportunity_id"].reindex(ids.index)])
-    return gone
-
-
 def _by_history(column: str) -> Callable[[pd.DataFrame, Scene], pd.Series]:
     """Whether the history of a deal says so; false without one."""
     return lambda t, at: keys.among(t["opportunity_id"], at.moves().index[at.moves()[column]])
@@ -201,7 +185,8 @@ RULES = (
          "An export that was resumed repeats rows; the last one is the newest."),
     Rule("stage_history", "deal is not there", lambda t, at: ~_known(t, at, "opportunity_id", "opportunities"), set_apart,
          "A change of a deal that is not in the opportunities belongs to no deal."),
-    Rule("opportunities", "merged into another deal", _merged_away, set_apart,
+    Rule("opportunities", "merged into another deal",
+         lambda t, at: t["opportunity_id"].isin(list(moves.merged(t))), set_apart,
          "The CRM says that it went on as another deal; counting both counts it twice."),
     Rule("opportunities", "created long before all others",
          _when("created_date")(lambda t, at: t["created_date"] < _first_day(t["created_date"])), blank("created_date"),

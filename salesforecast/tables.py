@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from salesforecast import asof
+from salesforecast import asof, keys
 from salesforecast.errors import DataError, MissingTable, unknown
 
 Kind = Literal["id", "label", "date", "moment", "money", "fraction", "count", "flag"]
@@ -81,6 +81,7 @@ TABLES: dict[str, Table] = {
             Column("outcome", "label", "open, won or lost, by the stage table", MUST, OUTCOMES),
             Column("amount", "money", "the deal's value: expected while open, agreed when won"),
             Column("list_amount", "money", "the same at list price"),
+            Column("currency", "label", "the currency of its amounts: EUR"),
             Column("probability", "fraction", "the CRM's own chance of winning"),
             Column("forecast_category", "label", "the seller's call: pipeline, best case, commit, closed"),
             Column("created_date", "date", "the day it was entered"),
@@ -104,6 +105,7 @@ TABLES: dict[str, Table] = {
             Column("sequence", "count", "the order of changes of the same moment", MUST),
             Column("stage", "label", "the stage from then on", MUST),
             Column("amount", "money", "the amount from then on"),
+            Column("currency", "label", "the currency of the amount; that of the deal where it is empty"),
             Column("expected_close_date", "date", "the expected close date from then on", plan=True),
             Column("rep_id", "id", "who owned it from then on, or who made the change"),
         ), "the stage history of the opportunities (Salesforce: OpportunityHistory; HubSpot: the Date entered columns)",
@@ -176,6 +178,7 @@ TABLES: dict[str, Table] = {
             Column("list_price", "money", "list price of one"),
             Column("net_amount", "money", "what the line came to after discount", MUST),
             Column("unit_cost", "money", "cost of one"),
+            Column("currency", "label", "the currency of its amounts"),
         ), "the order lines"),
         Table("targets", ("period", "rep_id", "team", "region", "channel", "product_id"), "One target; the filled names say whose.", (
             Column("period", "label", "2025Q2, 2025-06 or 2025", MUST),
@@ -197,6 +200,12 @@ TABLES: dict[str, Table] = {
             Column("kind", "label", "salary, commission, travel, training, entertainment", MUST),
             Column("cost", "money", "what it cost", MUST),
         ), "the costs of the sales force"),
+        Table("exchange_rates", ("date", "currency"), "What a currency is worth from a day on, until its next day.", (
+            Column("date", "date", "from this day on", MUST),
+            Column("currency", "label", "the currency: EUR", MUST),
+            Column("rate", "money", "what one of it is worth in the reporting currency"),
+            Column("per_unit", "count", "or how many of it make one of the reporting currency, as Salesforce and the ECB write it"),
+        ), "the exchange rates"),
     )
 }  # fmt: skip
 
@@ -378,7 +387,7 @@ def breaches(frame: pd.DataFrame, name: str) -> list[str]:
         if column.kind == "count" and len(odd := given[given < 0]):
             found.append(f"{column.name}: {len(odd):,} values are below 0, e.g. {examples(odd)}")
     if set(table.key) <= set(frame.columns):
-        repeated = frame[frame.duplicated(list(table.key), keep=False)]
+        repeated = frame[keys.repeated(frame, list(table.key))]
         if len(repeated):
             first = repeated[list(table.key)].iloc[0].astype(str).str.cat(sep=", ")
             found.append(

@@ -67,10 +67,13 @@ class Written:
 def undo(crm: Crm, issues: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables as they were read: every row at its place, every cell as the file wrote it.
 
+    It needs both things that `clean` gave: the issues hold what was changed and set apart; the tables remember how the files
+    wrote the rest (02/23/26, $1,200, a blank), which no issue says. Save neither or both.
+
     Parameters
     ----------
     crm, issues
-        What `clean` gave, without `as_of`.
+        What `clean` gave, without `as_of`; not the tables of an earlier day, nor a part of them.
 
     Returns
     -------

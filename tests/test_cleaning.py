@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salesforecast import derive
-from salesforecast.cleaning import ISSUES, RULES, clean, fixes
+from salesforecast.cleaning import ISSUES, RULES, clean, fixes, undo
 from salesforecast.crm import load
 from salesforecast.errors import DataError, SettingError
 from salesforecast.tables import TABLES, breaches
@@ -437,3 +437,45 @@ def test_the_end_of_the_data_is_looked_for_again_once_days_far_ahead_are_gone():
     deals = pd.DataFrame({"created_date": days, "outcome": "open"})
     assert derive.last_day({"opportunities": deals}) == pd.Timestamp("2024-01-01") + pd.Timedelta(days=596)
     assert derive.last_day({"opportunities": deals.iloc[:-1]}) == pd.Timestamp("2024-01-01") + pd.Timedelta(days=596)
+
+
+def test_dates_of_both_orders_are_read_in_that_of_the_most_and_the_column_is_named(write):
+    days = ["02/23/25", "03/04/25", "02/24/25", "25/02/25"]
+    rows = "".join(f"{i},r1,P,Open,open,1,{d},,2025-07-01,\n" for i, d in enumerate(days))
+    crm, issues = cleaned(write, rows)
+    got = crm.opportunities.set_index("opportunity_id")["created_date"].dt.strftime("%m-%d")
+    assert got["0":"3"].fillna("").tolist() == ["02-23", "03-04", "02-24", ""]
+    assert rule(issues, "not a date")[["row", "was"]].to_numpy().tolist() == [["3", "25/02/25"]]
+    told = rule(issues, "dates in both orders").iloc[0]
+    assert (told["row"], told["column"], told["was"]) == (
+        "opportunities.csv",
+        "created_date",
+        "1 different dates, e.g. '25/02/25'",
+    )
+    assert "month/day" in told["why"] and 'date_order = "dmy"' in told["why"]
+    assert (
+        len(rule(clean(load(write(opportunities=HEAD + GOOD + rows)), as_of="2025-05-31")[1], "dates in both orders"))
+        == 1
+    )
+    settled = cleaned(write, rows, salesforecast__toml='date_order = "dmy"\n')
+    assert rule(settled[1], "dates in both orders").empty and len(rule(settled[1], "not a date")) == 2
+    assert settled[0].opportunities.set_index("opportunity_id")["created_date"]["1"] == pd.Timestamp("2025-04-03")
+
+
+def test_two_columns_of_different_orders_are_each_read_in_their_own(write):
+    rows = "c,r1,P,Won,won,1,02/23/25,25/03/25,,\nd,r1,P,Won,won,1,01/02/25,01/02/25,,\n"
+    crm, issues = cleaned(write, rows)
+    deals = crm.opportunities.set_index("opportunity_id")
+    assert deals.loc["d", ["created_date", "closed_date"]].dt.strftime("%m-%d").tolist() == ["01-02", "02-01"]
+    assert deals.loc["c", "closed_date"] == pd.Timestamp("2025-03-25") and issues.empty
+
+
+def test_the_history_of_a_merged_deal_goes_on_in_the_one_that_is_left(write):
+    deals = "opportunity_id,stage,amount,created_date,closed_date,Merged object IDs\na,Won,7,2025-01-03,2025-03-01,b;c\nb,Open,9,2025-01-04,,\nd,Won,7,2025-01-03,2025-03-01,a\n"
+    history = "opportunity_id,entered_at,stage\nb,2025-01-04,Open\nc,2025-01-05,Open\nd,2025-03-01,Won\n"
+    export = load(write(opportunities=deals, stages=MOVES, stage_history=history))
+    crm, issues = clean(export)
+    assert crm.opportunities["opportunity_id"].tolist() == ["d"], "a was merged into d, and b and c into a"
+    assert crm.stage_history["opportunity_id"].tolist() == ["d"] * 3
+    assert rule(issues, "of a merged deal")[["was", "became"]].to_numpy().tolist() == [["b", "d"], ["c", "d"]]
+    pd.testing.assert_frame_equal(undo(crm, issues)["stage_history"], export.tables["stage_history"])

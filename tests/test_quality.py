@@ -74,3 +74,20 @@ def test_an_analysis_is_possible_only_with_its_columns_filled():
     assert not got["possible"].any()
     assert "fill created_date" in got.loc["win curve, win rates, stalled deals", "missing"]
     assert "add the stage history" in got.loc["stage conversion, time in stage, lost value by stage", "missing"]
+
+
+def test_the_headline_numbers_before_are_those_of_the_export_and_after_those_of_the_tables(write):
+    head = "opportunity_id,stage,outcome,amount,created_date,closed_date\n"
+    good = "a,Won,won,100,2025-01-01,2025-01-11\nb,Lost,lost,50,2025-01-01,2025-01-21\nc,Open,open,7,2025-01-05,\n"
+    bad = "a,Won,won,x,2025-01-01,2025-01-11\nd,Won,won,-60,2025-01-01,2025-01-31\na,Won,won,90,2025-01-01,2025-01-11\nf,Open,open,y,2025-01-05,\ne,Lost,lost,0,2025-01-30,2025-01-20\n"
+    cleaned, issues = clean(load(write(opportunities=head + good + bad)))
+    got = quality.headline(cleaned, issues).set_index("data")
+    # As exported: a three times (100, x and 90) and d (-60) are won, b and e lost; three times 10, 30, 20 and -10 days.
+    assert got.loc["as exported"].tolist() == pytest.approx([8, 4, 2, 4 / 6, 130, 130 / 3, 70 / 6])
+    # Cleaned: the last row of a, d without an amount; e without an age.
+    assert got.loc["cleaned"].tolist() == [6, 2, 2, 0.5, 90, 90, 20]
+    said = quality.finding_headline(got.reset_index())
+    assert "**average size** most: $43 → $90" in said
+    assert quality.chart_headline(got.reset_index()).to_dict()
+    same = pd.concat([got.loc[["cleaned"]]] * 2).reset_index()
+    assert quality.finding_headline(same) == "Cleaning moved none of the headline numbers."

@@ -173,6 +173,18 @@ def test_dated_exports_of_one_table_are_put_together_with_their_days(tmp_path):
     assert "_exported_on" not in load(tmp_path).tables["accounts"]
 
 
+def test_a_pattern_of_dated_exports_gives_the_versions_of_each_deal_and_no_repeated_ids(tmp_path):
+    for day, stage, amount in [("2025-04-30", "Closed Won", 7), ("2025-03-31", "Prospecting", 5)]:
+        text = written(
+            [["6a", "A", stage, str(amount), day, str(stage == "Closed Won"), str(stage == "Closed Won"), "2025-01-02"]]
+        )
+        (tmp_path / f"Opportunity_{day}.csv").write_text(text)
+    crm, issues = clean(load(tmp_path / "Opportunity_*.csv"))
+    assert issues["rule"].tolist() == ["older export"] and crm.opportunities["amount"].tolist() == [7]
+    assert crm.at("2025-04-29").opportunities[["stage", "amount"]].to_numpy().tolist() == [["Prospecting", 5.0]]
+    assert crm.at("2025-04-30").opportunities["stage"].tolist() == ["Closed Won"]
+
+
 @pytest.mark.parametrize(
     "name", ["sf_opportunity_data.csv", "Opportunities 20250331.csv", "salesforce-export-opportunity-2025-03-31T0800.csv",
              "Opportunity (2).csv", "OpportunityExport.csv", "report1743379200.csv"],
@@ -292,6 +304,9 @@ def test_hubspots_columns_of_days_become_the_stage_history(export):
         ("2", "2025-01-06 10:00", "Proposal"),
         ("2", "2025-02-03 09:00", "Closed Won"),
     ]
+    assert read.sources["unmapped"].tolist() == ["Date entered 'Proposal (Sales Pipeline)'"], (
+        "the older of two says no more"
+    )
     crm, _ = clean(read)
     assert crm.opportunities.set_index("opportunity_id")["outcome"].to_dict() == {"1": "open", "2": "won", "3": "open"}
 
@@ -465,6 +480,56 @@ def test_a_broken_file_ends_in_a_clear_error_or_in_rows_that_are_all_accounted_f
             (issues["table"] == "opportunities") & issues["became"].eq("set apart") & issues["column"].eq("")
         ]
         assert len(crm.opportunities) + len(apart) == there
+
+
+PACKED = {"gz": gzip.compress, "zip": lambda c: zipped(Opportunity__csv=c)}
+DAMAGE = {
+    **{f"and in a {ending}": (f"Opportunity.csv.{ending}".replace("csv.zip", "zip"), lambda r, c, pack=pack: pack(c)) for ending, pack in PACKED.items()},
+    "and a mark in front": ("Opportunity.csv", lambda r, c: b"\xef\xbb\xbf" + c),
+    "and returns only": ("Opportunity.csv", lambda r, c: c.replace(b"\n", b"\r")),
+    "and returns too": ("Opportunity.csv", lambda r, c: c.replace(b"\n", b"\r\n")),
+    "and a title": ("Opportunity.csv", lambda r, c: b"All deals\n\n" + c),
+    "and a footer": ("Opportunity.csv", lambda r, c: c + b"\nTotal,,\nCopyright\n"),
+    "and cut off": ("Opportunity.csv", cut),
+    "and NUL bytes": ("Opportunity.csv", lambda r, c: (lambda i: c[:i] + b"\0" + c[i:])(at(r, c))),
+    "and bytes flipped": ("Opportunity.csv", flipped),
+    "and an open quote": ("Opportunity.csv", lambda r, c: (lambda i: c[:i] + b',"' + c[i:])(at(r, c))),
+    "and twice in the file": ("Opportunity.csv", lambda r, c: c + c),
+    "and in UTF-16": ("Opportunity.csv", lambda r, c: c.decode("utf-8", errors="replace").encode("utf-16")),
+    "and called a workbook": ("Opportunity.xlsx", lambda r, c: c),
+    "and called Parquet": ("Opportunity.parquet", lambda r, c: c),
+    "and tabs among the commas": ("Opportunity.csv", lambda r, c: c.replace(b",", b"\t", 9)),
+}  # fmt: skip
+OF_TEXT = [kind for kind in BROKEN if BROKEN[kind](np.random.default_rng(0))[0].endswith(".csv")]
+
+
+def outcome(export, content: bytes, name: str) -> str:
+    try:
+        return export(content, name).tables["opportunities"].to_csv()
+    except SalesforecastError as error:
+        return type(error).__name__
+
+
+@pytest.mark.parametrize("kind", OF_TEXT)
+@pytest.mark.parametrize("more", DAMAGE)
+def test_a_file_broken_in_two_ways_ends_in_a_clear_error_or_in_rows_that_are_all_accounted_for(export, kind, more):
+    rng = np.random.default_rng([7, len(kind), len(more)])
+    _, content, _ = BROKEN[kind](rng)
+    name, change = DAMAGE[more]
+    try:
+        read = export(change(rng, content), name)
+        crm, issues = clean(read)
+    except SalesforecastError as error:
+        assert len(str(error)) > 30
+    else:
+        apart = issues["became"].eq("set apart") & issues["column"].eq("") & issues["table"].eq("opportunities")
+        assert len(crm.opportunities) + apart.sum() == len(read.tables["opportunities"])
+    if more in ("and in a gz", "and in a zip"):
+        assert outcome(export, change(rng, content), name) == outcome(export, content, "Opportunity.csv")
+
+
+def test_three_hundred_kinds_of_broken_files_are_tried():
+    assert len(BROKEN) + len(OF_TEXT) * len(DAMAGE) >= 300
 
 
 def test_ten_thousand_columns_are_read_and_kept(export):

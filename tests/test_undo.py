@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salesforecast import cleaning, synthetic
+from salesforecast import cleaning, funnel, synthetic
 from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load, values
 from salesforecast.errors import DataError
+from salesforecast.periods import period
 from salesforecast.tables import TABLES
 
 SMALL = replace(synthetic.Truth(), opportunities=300)
@@ -182,3 +183,30 @@ def test_the_dirty_company_gives_the_clean_numbers_but_for_what_could_not_be_rep
         assert (len(mine), mine["amount"].sum()) == (len(deals), deals["amount"].sum())
     assert 0 < len(doubtful) < 0.1 * len(true)
     assert cleaning.fixes(issues, crm)["proposed"].ne("").all()
+
+
+def test_the_funnel_of_the_dirty_company_is_that_of_the_clean_one_but_for_the_deals_the_issues_name(tmp_path):
+    truth = replace(synthetic.Truth(), opportunities=1500)
+    crms = []
+    for how in (False, True):
+        synthetic.write(tmp_path / str(how), truth, seed=3, dirty=how)
+        crms.append(clean(load(tmp_path / str(how))))
+    (true, _), (got, issues) = crms
+    deals = issues[issues["table"] == "opportunities"]
+    doubtful = set(deals.loc[deals["rule"] == "unknown stage", "row"])
+    doubtful |= set(deals.loc[deals["column"].isin(["amount", "closed_date", "created_date"]), "row"])
+    planted = synthetic.dirt(truth, seed=3)
+    doubtful |= set(planted.loc[planted["kind"] == "bulk close", "key"])  # too few to stand out here
+    asked = {"period": period("2025Q2"), "as_of": true.as_of}
+    assert got.as_of == true.as_of
+    sure = [funnel.metrics(c.deals[~c.deals["opportunity_id"].isin(doubtful)], **asked) for c in (true, got)]
+    pd.testing.assert_frame_equal(*sure)
+    assert sure[0].iloc[0][["win_rate", "average_size", "time_to_close", "velocity"]].notna().all()
+    # With them the numbers differ by no more than those deals can move them.
+    whole = [funnel.metrics(c.deals, **asked).iloc[0] for c in (true, got)]
+    most = len(doubtful & set(true.opportunities["opportunity_id"]))
+    assert 0 < most < 0.1 * len(true.opportunities)
+    for count in ("won", "lost", "open_deals", "entered"):
+        assert abs(whole[0][count] - whole[1][count]) <= most
+    for metric in ("win_rate", "average_size", "time_to_close", "velocity"):
+        assert whole[0][f"{metric}_lower"] < whole[1][metric] < whole[0][f"{metric}_upper"], metric

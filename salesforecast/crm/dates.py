@@ -62,6 +62,18 @@ def date_order(columns: Iterable[pd.Series], where: str) -> str:
     )
 
 
+def against(column: pd.Series, order: str) -> list[str]:
+    """The different dates of a column that can only be read in the other order of day and month.
+
+    >>> against(pd.Series(["02/23/26", "23/02/26", "03/04/26", "40/50/26"], dtype="str"), "mdy")
+    ['23/02/26']
+    """
+    parts = _split(ascii_digits(pd.Series(column.dropna().unique(), dtype="str")))
+    short = parts[parts["a"].str.len() <= 2]
+    day, month = ("a", "b") if order == "mdy" else ("b", "a")
+    return short.loc[short[day].astype(int).between(13, 31) & short[month].astype(int).le(12), "all"].tolist()
+
+
 def moments(text: pd.Series, order: str, timezone: str) -> pd.Series:
     """The moments of a column; missing where a text is none."""
     given = ascii_digits(text.dropna())
@@ -107,7 +119,8 @@ def _iso(text: pd.Series, timezone: str) -> pd.Series:
     form = text[text.str.match(_ISO)]
     if form.empty:
         return _missing(text)
-    form = form.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
+    if (named := form.str.endswith(("UTC", "GMT"))).any():
+        form = form.mask(named, form[named].str[:-3].str.rstrip() + "Z")
     if form.str.contains(_ZONE, regex=True).any():
         found = _local(pd.to_datetime(form, format="ISO8601", utc=True, errors="coerce"), timezone)
     else:

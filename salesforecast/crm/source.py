@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from salesforecast.crm import matching, outcomes, unpivot
+from salesforecast.crm import currencies, matching, outcomes, unpivot
 from salesforecast.crm.files import ENDINGS, is_export, read
 from salesforecast.crm.mapping import CONFIG, Mapping, TableMapping, mappings, parse, read_config
 from salesforecast.crm.matching import Place
@@ -27,7 +27,8 @@ class Export:
     ----------
     tables : dict
         Our table -> frame of text under our column names; columns nobody mapped keep their own names. `_exported_on`
-        is the day in the name of the file, where several exports of one table have one.
+        is the day in the name of the file, where several exports of one table have one. `currency` is what stands
+        beside the amounts, where no column says it.
     mapping : Mapping
         How it was read, with the analyst's settings.
     sources : DataFrame
@@ -116,7 +117,8 @@ def load(path: str | Path, config: str | Path | None = None) -> Export:
         day = next((d for name in (*r.sheet.named, r.sheet.name) if (d := matching.exported_on(name))), "")
         parts.setdefault(at.table, []).append((day, frame))
         ours = [c for c in frame.columns if c in TABLES[at.table].names]
-        rest = ", ".join(c for c in frame.columns if c not in ours and not c.startswith("_"))
+        used = unpivot.stage_columns(list(frame.columns), mapping.tables.get(at.table, TableMapping()).entered)
+        rest = ", ".join(c for c in frame.columns if c not in ours and c not in used and not c.startswith("_"))
         sources.append({
             "file": r.sheet.name, "table": at.table, "rows": len(frame), "mapped": ", ".join(ours), "unmapped": rest,
             "why": why, **about,
@@ -131,6 +133,12 @@ def load(path: str | Path, config: str | Path | None = None) -> Export:
     tables = {name: _together(p) for name, p in parts.items()}
     for table, frame in tables.items():
         tables[table] = outcomes.settle(frame, table, mapping.tables.get(table, TableMapping()))
+        of = currencies.AMOUNTS.get(table)
+        if of in frame and "currency" not in frame and (beside := currencies.beside(frame[of])) is not None:
+            tables[table] = tables[table].assign(currency=beside)
+    usual = currencies.reporting(mapping.settings.currency, ())
+    if "currency" not in declared and (only := currencies.only_one(tables)) not in ("", usual):
+        mapping = replace(mapping, settings=replace(mapping.settings, currency=only))
     entered = unpivot.entries(tables["opportunities"], mapping.tables["opportunities"].entered)
     if entered is not None and "stage_history" not in tables:
         tables["stage_history"] = entered

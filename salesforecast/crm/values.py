@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.crm import dates
-from salesforecast.crm.dates import date_order
+from salesforecast.crm.dates import against, date_order
 from salesforecast.tables import Kind
 
-__all__ = ["FLAGS", "NOTHING", "NOTHING_IN_TEXT", "date_order", "parse"]
+__all__ = ["FLAGS", "NOTHING", "NOTHING_IN_TEXT", "against", "date_order", "parse"]
 
 # What people and programs write where there is nothing. NA, None and null may be names (North America, Mr None), so in
 # text only the others count.

@@ -8,8 +8,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import MissingTable, TooLittleData
-from salesforecast.funnel.observed import need
-from salesforecast.funnel.stages import reach
+from salesforecast.observed import need, reach
 from salesforecast.periods import Period
 from salesforecast.text import md
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
+from salesforecast.observed import reach
 from salesforecast.periods import ONE_DAY
 from salesforecast.text import md
 
@@ -90,16 +91,6 @@ def chart_stage_conversion(conversion: pd.DataFrame) -> alt.LayerChart:
         columns=(("n", "Left", style.count), ("waiting", "Waiting", style.count)),
         title="Share of deals that go on, by stage", subtitle="Of those that have left the stage; 95% intervals; in funnel order",
     )  # fmt: skip
-
-
-def reach(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
-    """Per opportunity: the rank of the furthest open stage it reached, and what it is by its last change."""
-    moves = stage_history.merge(stages, on="stage", validate="many_to_one").sort_values(["entered_at", "sequence"])
-    deal = moves["opportunity_id"]
-    return pd.DataFrame({
-        "furthest": moves["rank"].where(moves["outcome"] == "open", 0).groupby(deal).max(),
-        "outcome": moves.groupby(deal)["outcome"].last(),
-    })  # fmt: skip
 
 
 def time_in_stage(stage_history: pd.DataFrame, stages: pd.DataFrame, *, as_of: pd.Timestamp) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
-from salesforecast.funnel.observed import ENOUGH, ENOUGH_NOW, followed, horizon, observed
+from salesforecast.observed import ENOUGH, ENOUGH_NOW, followed, horizon, observed
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.periods import period as period_of
 
@@ -28,13 +28,6 @@ FACTORS = list(METRICS)[:5]
 COUNTED = ("open_deals", "alive")  # from all deals, so without an interval
 PAST = {4: 9, 6: 9, 7: 13}  # periods of a trend, by the length of the label: years, quarters, months
 SHARES = ("alive", "win_rate")  # their changes are differences
-
-
-def _spans(period: Period, as_of: pd.Timestamp) -> list[Period]:
-    """The period, the one before and the one a year before, all cut to the days that are over in the period."""
-    now = period.so_far(as_of)
-    past = {p.label: p for p in (period.previous(), period.year_before())}
-    return [now, *(p if now.days == period.days else p.same_days(now.days) for p in past.values())]
 
 
 def _draws(
@@ -134,7 +127,7 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
     ------
     Win rate and time: period life table with competing risks, Putter, Fiocco & Geskus (2007). Little (1961).
     """
-    spans = _spans(period, as_of)
+    spans = period.compared(as_of)
     draws, frame = _draws(deals, spans, as_of)
     undated = int((deals["created_date"].isna() & (deals["outcome"] == "open")).sum())
     frame["open_deals"] = draws["open_deals"][:, 0]
@@ -280,7 +273,7 @@ def changes(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
         (95%, from the same resamples of accounts in both periods; none for open_deals and alive, which are counted), sure (the
         interval leaves out no change).
     """
-    spans = _spans(period, as_of)
+    spans = period.compared(as_of)
     draws, _ = _draws(deals, spans, as_of)
     rows = []
     for i, span in enumerate(spans[1:], start=1):
@@ -322,7 +315,7 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
     ------
     Ang (2005), Energy Policy 33, 867-871.
     """
-    spans = _spans(period, as_of)
+    spans = period.compared(as_of)
     draws, _ = _draws(deals, spans, as_of)
     frames = []
     for i, span in enumerate(spans[1:], start=1):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.funnel.observed import FAR, Observed, horizon, observed, settled, whole
+from salesforecast.observed import FAR, Observed, horizon, observed, settled, whole
 
 AGES = (30, 60, 90, 180, 365)
 

@@ -81,7 +81,7 @@ EXPORT: dict[str, tuple[str, dict[str, str]]] = {
         "AccountId": "account_id", "WhatId": "opportunity_id", "Type": "type", "Subject": "purpose",
         "Minutes__c": "minutes", "Cost__c": "cost", "CallDisposition": "outcome",
     }),
-    **{f"{own}.csv": (own, {c: c for c in TABLES[own].names}) for own in ("orders", "targets", "spend", "costs")},
+    **{f"{own}.csv": (own, {c: c for c in TABLES[own].names if c != "currency"}) for own in ("orders", "targets", "spend", "costs")},
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def tables(truth: Truth, seed: int) -> dict[str, pd.DataFrame]:
         "spend": _spend(truth, seed),
         "costs": _costs(truth, seed, book),
     }
-    return {name: check(frame[TABLES[name].names], name) for name, frame in found.items()}
+    return {name: check(frame[[c for c in TABLES[name].names if c in frame]], name) for name, frame in found.items()}
 
 
 def _stages(truth: Truth) -> pd.DataFrame:

@@ -154,3 +154,13 @@ def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
             f"have come. A longer history would tell."
         )
     return int(stats.first_age(won, NEARLY_ALL * won[:, -1])[0])
+
+
+def reach(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
+    """Per opportunity: the rank of the furthest open stage it reached, and what it is by its last change."""
+    moves = stage_history.merge(stages, on="stage", validate="many_to_one").sort_values(["entered_at", "sequence"])
+    deal = moves["opportunity_id"]
+    return pd.DataFrame({
+        "furthest": moves["rank"].where(moves["outcome"] == "open", 0).groupby(deal).max(),
+        "outcome": moves.groupby(deal)["outcome"].last(),
+    })  # fmt: skip
