@@ -39,9 +39,9 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     crm : Crm
         The tables.
     issues : DataFrame
-        table, row (its key), column, rule, was, became, why, line (in the file; 0 for no line); one row per change or
-        flag, in the order of the rules, of the rows in `crm`. A row that was set apart has no column, and `was` holds it
-        whole as JSON.
+        table, row (its key), column, rule, was, became, why, line (as a file of one line of headers and then the rows
+        counts it; 0 for no line); one row per change or flag, in the order of the rules, of the rows in `crm`. A row that
+        was set apart has no column, and `was` holds it whole as JSON.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _cleaned(
     derive.declared_stages(tables, mapping)
     for name in tables:
         tables[name] = reading.one_spelling(tables[name], name, tables, found)
-    derive.stages(tables)
+    derive.stages(tables, mapping)
     reading.unknown_stages(tables, found)
     derive.opportunities(tables, mapping)
     derive.stage_history(tables, found)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import asof, keys, ledger, moves
-from salesforecast.crm.mapping import Mapping
+from salesforecast.crm.mapping import ROLES, Mapping, TableMapping
 from salesforecast.errors import DataError
 from salesforecast.tables import OUTCOMES, TABLES
 
@@ -29,17 +29,24 @@ def declared_stages(tables: Frames, mapping: Mapping) -> None:
         tables["stages"] = frame.assign(rank=frame["rank"].rank(method="first"))
 
 
-def stages(tables: Frames) -> None:
+def stages(tables: Frames, mapping: Mapping) -> None:
     """Add the stage table from the deals' own outcome, or closed and won columns, where there is none."""
     if "stages" in tables:
         return
     deals = _with_outcome(tables["opportunities"])
     if "outcome" not in deals or "stage" not in deals:
         raise DataError(
-            "Nothing says which stages are open, won or lost. Export the stage table, or declare each stage in "
-            f'salesforecast.toml: [[stage]] stage = "…" outcome = "open", "won" or "lost".{_found(deals)}'
+            f"Nothing says which stages are open, won or lost. {_columns_that_say(mapping)}xport the stage table, or declare each "
+            f'stage in salesforecast.toml: [[stage]] stage = "…" outcome = "open", "won" or "lost".{_found(deals)}'
         )
     tables["stages"] = _from_deals(deals, tables.get("stage_history"))
+
+
+def _columns_that_say(mapping: Mapping) -> str:
+    """The beginning of an advice: the CRM's own columns, where it has such, as its exports call them."""
+    of = mapping.tables.get("opportunities", TableMapping()).outcome
+    theirs = [repr(of[role][0]) for role in ROLES if of.get(role)][:2]
+    return f"Add {' and '.join(theirs)} to the columns of the export, e" if theirs else "E"
 
 
 def _found(deals: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import asof, keys
+from salesforecast.crm.sheets import plain
 
 NONE = pd.DataFrame({
     "first": pd.Series(dtype="datetime64[us]"), "ends_open": pd.Series(dtype="bool"),
@@ -19,13 +20,22 @@ MERGED_INTO = {"masterrecordid", "mergedinto", "mergedintoid", "mergedintodeal"}
 MERGED_FROM = {"mergeddealids", "mergedids", "mergedobjectids", "mergedrecordids", "hsmergedobjectids"}
 
 
+def tells_merged(column: object) -> bool:
+    """Whether a column of the CRM's own says which deals were merged.
+
+    >>> tells_merged("Merged Deal IDs"), tells_merged("hs_merged_object_ids"), tells_merged("Deal ID")
+    (True, True, False)
+    """
+    return plain(str(column)) in MERGED_INTO | MERGED_FROM
+
+
 def merged(deals: pd.DataFrame) -> dict[str, str]:
     """The deals that went on as another one -> the one that is left, by the columns in which a CRM says so."""
     into: dict[str, str] = {}
     for column in deals:
-        name = "".join(ch for ch in str(column).casefold() if ch.isalnum())
-        if name not in MERGED_INTO | MERGED_FROM:
+        if not tells_merged(column):
             continue
+        name = plain(str(column))
         text = deals[column].astype("str").dropna()
         other = text.str.split(r"[;,]", regex=True).explode().str.strip() if name in MERGED_FROM else text.str.strip()
         own = deals["opportunity_id"].reindex(other.index)

@@ -11,6 +11,7 @@ import pandas as pd
 from salesforecast import rules, style
 from salesforecast.errors import TooLittleData
 from salesforecast.ledger import SET_APART
+from salesforecast.reading import MULTIPLE, SPACES
 from salesforecast.tables import TABLES, Crm
 from salesforecast.text import md
 
@@ -173,7 +174,8 @@ def effects(issues: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         rule, n (rows of the issues), deals (set apart), before, after (sums of the amounts it touched), change (after -
-        before), why; the opportunities only, in the order of the rules.
+        before), why; the opportunities only, in the order of the rules. An amount that was only written otherwise, as 2.5k,
+        is the same before and after.
     """
     deals = issues[issues["table"] == "opportunities"]
     gone = deals["became"].eq(SET_APART) & deals["column"].eq("")
@@ -181,6 +183,7 @@ def effects(issues: pd.DataFrame) -> pd.DataFrame:
     before = pd.to_numeric(deals["was"].where(of_amount), errors="coerce")
     before = before.where(~gone, deals["was"].where(gone).map(_amount_of, na_action="ignore")).astype("float64")
     after = pd.to_numeric(deals["became"].where(of_amount), errors="coerce")
+    before = before.mask(deals["rule"] == MULTIPLE, after)
     frame = deals.assign(before=before.fillna(0.0), after=after.fillna(0.0), gone=gone)
     by_rule = frame.groupby("rule", sort=False)
     out = by_rule.agg(
@@ -211,6 +214,7 @@ def finding_effects(effects: pd.DataFrame) -> str:
 
 HEADLINE = {"won": "Won deals", "win_rate": "Win rate", "bookings": "Bookings", "average_size": "Average size",
             "closed_after": "Closed after"}  # fmt: skip
+READ = (SPACES[0], MULTIPLE)  # changes of how a value is written, not of the value
 
 
 def headline(crm: Crm, issues: pd.DataFrame) -> pd.DataFrame:
@@ -239,7 +243,7 @@ def _exported(crm: Crm, issues: pd.DataFrame) -> pd.DataFrame:
     """The deals with their amounts and dates as the issues say they were, and those that were set apart."""
     own = issues[(issues["table"] == "opportunities") & (issues["line"] > 0)]
     gone = own[own["became"].eq(SET_APART) & own["column"].eq("")]
-    changed = own[(own["was"] != own["became"]) & ~own["line"].isin(gone["line"])]
+    changed = own[(own["was"] != own["became"]) & ~own["line"].isin(gone["line"]) & ~own["rule"].isin(READ)]
     columns = [c for c in ("amount", "created_date", "closed_date") if c in crm.opportunities]
     deals = crm.opportunities[["opportunity_id", "outcome", *columns]].copy()
     for column in columns:

@@ -8,6 +8,7 @@ from salesforecast import ledger
 from salesforecast.crm import currencies
 from salesforecast.crm.mapping import CONFIG
 from salesforecast.errors import DataError
+from salesforecast.formats import plural
 from salesforecast.tables import TABLES, examples
 
 Frames = dict[str, pd.DataFrame]
@@ -77,12 +78,18 @@ def _rates(tables: Frames) -> pd.DataFrame:
 
 def _refuse(counts: pd.Series, others: list[str], wanted: str, table: pd.DataFrame) -> None:
     lacking = [c for c in others if c not in set(table["currency"])]
-    listed = ", ".join(f"{code} ({n:,} rows)" for code, n in counts.items())
+    listed = ", ".join(f"{code} ({plural(n, 'row')})" for code, n in counts.items())
     if lacking:
+        most = str(counts.index[0])
+        other = (
+            f' If another currency is reported, say so in {CONFIG}: currency = "{most}".'
+            if most != wanted and wanted not in currencies.SIGNS.get(most, ())
+            else ""
+        )
         raise DataError(
             f"Amounts are in {listed}, and the reporting currency is {wanted}. They cannot be added up without rates for "
             f"{', '.join(lacking)}: put a file exchange_rates.csv beside the export, with date, currency, rate (what one of it is "
-            f'worth in {wanted}). If another currency is reported, say so in {CONFIG}: currency = "{counts.index[0]}".'
+            f"worth in {wanted}).{other}"
         )
     own = table[(table["currency"] == wanted) & ((table["rate"] - 1).abs() > 1e-9)]
     if len(own):

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import keys
-from salesforecast.crm import values
+from salesforecast.crm import multiples, values
 from salesforecast.crm.mapping import Mapping, TableMapping
 from salesforecast.errors import DataError
+from salesforecast.formats import plural
 from salesforecast.ledger import apart, noted, of_column
 from salesforecast.tables import TABLES, Kind, examples
 
@@ -30,6 +31,8 @@ REFERENCES = {"rep_id": ("reps", "rep"), "product_id": ("products", "product"), 
 ROLES = ("_closed", "_won", "_deleted")  # columns of theirs that say what a row is, and are none of ours
 SPACES = ("spaces", "Spaces around or doubled inside a text mean nothing.")
 NOTHING = ("stands for nothing", "It is written where there is no value.")
+SAID: dict[Kind, str] = {"money": "an amount", "count": "a number", "fraction": "a share"}
+MULTIPLE = "in thousands or millions"
 SILENT = ("", "")  # a name for a name, and no issue
 ALIAS = ("alias", "The config says that both are the same.")
 # What might hold a space that means nothing; the rest needs no second look.
@@ -68,11 +71,11 @@ def _both_orders(name: str, column: str, order: str, odd: list[str], files: str)
     said = {"mdy": ("month/day", "dmy"), "dmy": ("day/month", "mdy")}
     why = (
         f"Most dates of the column are {said[order][0]}; these can be read the other way only, so they are left out and none is "
-        f'guessed. If they are right and the others wrong, set date_order = "{said[order][1]}" in salesforecast.toml.'
+        f"guessed. Where both numbers are 12 or less nothing shows which was meant, and the date is read like the most. If these "
+        f'are right and the others wrong, set date_order = "{said[order][1]}" in salesforecast.toml.'
     )
-    return of_column(
-        name, files, column, f"{len(odd):,} different dates, e.g. {examples(odd)}", "dates in both orders", why
-    )
+    what = f"{plural(len(odd), 'date')}, e.g. {examples(odd)}"
+    return of_column(name, files, column, what, "dates in both orders", why)
 
 
 def entries(raw: pd.DataFrame, name: str, mapping: Mapping, orders: dict[str, str], found: Found) -> pd.DataFrame:
@@ -86,11 +89,13 @@ def entries(raw: pd.DataFrame, name: str, mapping: Mapping, orders: dict[str, st
         if c.name == "stage" and name in ("opportunities", "stage_history"):
             # Their labels for our stages are names, like their headers for our columns, and no issue.
             steps.append((SILENT, _ours({folded(label): s.stage for s in mapping.stages for label in s.labels})))
-        why = f"It cannot be read as a {c.kind}, so it is left out."
+        why = f"It cannot be read as {SAID.get(c.kind, f'a {c.kind}')}, so it is left out."
         steps.append(
             ((f"not a {c.kind}", why), _parsed(c.kind, orders.get(c.name, ""), mapping, c.name in of.per_cent))
         )
-        frame[c.name] = _through(frame, name, c.name, steps, found)
+        text, frame[c.name] = frame[c.name], _through(frame, name, c.name, steps, found)
+        if c.kind == "money":
+            _note_multiples(frame, name, c.name, text, found)
     for role in [c for c in ROLES if c in frame]:
         unclear = ("not a flag", "It says neither true nor false.")
         flags: list[Step] = [(SILENT, _tidied), (unclear, _parsed("flag"))]
@@ -123,6 +128,14 @@ def _through(frame: pd.DataFrame, name: str, column: str, steps: list[Step], fou
         return frame[column]  # nothing was changed
     taken = pd.api.extensions.take(at.array, codes, allow_fill=True)
     return pd.Series(taken, index=frame.index, name=column)
+
+
+def _note_multiples(frame: pd.DataFrame, name: str, column: str, text: pd.Series, found: Found) -> None:
+    """A row of the issues for each amount that was written in thousands, millions or billions."""
+    rows = multiples.written(text.astype("str")) & frame[column].notna()
+    if rows.any():
+        why = "It is written with a word for thousand, million or billion, as k or Mio., and is read with it."
+        found.append(noted(name, frame[rows].assign(**{column: text}), column, frame.loc[rows, column], MULTIPLE, why))
 
 
 def _without_ignored(frame: pd.DataFrame, name: str, of: TableMapping, found: Found) -> pd.DataFrame:

@@ -183,9 +183,39 @@ def test_many_deals_in_unknown_stages_stop_the_run_with_the_stages(write):
         )
 
 
+def test_what_cannot_be_read_is_told_in_words_of_the_reader(write):
+    rows = "opportunity_id,stage,outcome,amount,probability,created_date\na,Open,open,lots,maybe,2025-01-02\n"
+    _, issues = clean(load(write(opportunities=rows)))
+    why = issues.set_index("column")["why"]
+    assert why["amount"] == "It cannot be read as an amount, so it is left out."
+    assert why["probability"] == "It cannot be read as a share, so it is left out."
+
+
+def test_amounts_in_thousands_and_millions_are_read_so_and_each_is_an_issue_that_can_be_undone(write):
+    texts = ["2.5k", "1.2M", "5 Mio.", "5 MIO", "3 TEUR", "5k EUR", "7"]
+    rows = "".join(f"{i},,,Open,open,{text},2025-01-02,,,\n" for i, text in enumerate(texts))
+    export = load(write(opportunities=HEAD + rows, salesforecast__toml='currency = "EUR"\n'))
+    crm, issues = clean(export)
+    assert crm.opportunities["amount"].tolist() == [2500, 1.2e6, 5e6, 5e6, 3000, 5000, 7]
+    told = rule(issues, "in thousands or millions")
+    assert told[["was", "became"]].to_numpy().tolist()[:2] == [["2.5k", "2500"], ["1.2M", "1200000"]]
+    assert told["was"].tolist() == texts[:-1]
+    assert undo(crm, issues)["opportunities"]["amount"].tolist() == texts
+
+
 def test_without_outcomes_or_stages_the_error_shows_how_to_declare_them(write):
     with pytest.raises(DataError, match=r"Nothing says which stages are open, won or lost.*\[\[stage\]\]"):
         clean(load(write(opportunities="opportunity_id,stage,created_date\na,Open,2025-01-01\n")))
+
+
+def test_an_export_of_a_known_crm_without_outcomes_is_told_which_of_its_columns_say_them(write):
+    deals = (
+        "Record ID,Deal Name,Deal Stage,Pipeline,Amount,Create Date,Deal owner\n1,A,Closed Won,Sales,5,2025-01-03,Ann\n"
+    )
+    with pytest.raises(
+        DataError, match="Add 'Is Deal Closed\\?' and 'Is Closed Won' to the columns of the export, export the"
+    ):
+        clean(load(write(Deals=deals)))
 
 
 def test_salesforce_has_one_close_date_and_here_it_is_two(write):
@@ -450,7 +480,7 @@ def test_dates_of_both_orders_are_read_in_that_of_the_most_and_the_column_is_nam
     assert (told["row"], told["column"], told["was"]) == (
         "opportunities.csv",
         "created_date",
-        "1 different dates, e.g. '25/02/25'",
+        "1 date, e.g. '25/02/25'",
     )
     assert "month/day" in told["why"] and 'date_order = "dmy"' in told["why"]
     assert (

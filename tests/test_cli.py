@@ -81,6 +81,14 @@ def test_list_shows_each_parameter_with_its_default_and_purpose(capsys):
     assert "-p period='2025Q2'  (str) the period reported" in out
 
 
+def test_a_column_that_says_which_deals_were_merged_is_not_called_unused(capsys, tmp_path):
+    head, *rows = DEALS.splitlines()
+    lines = [f"{head},Merged Deal IDs,Colour", *(f"{row},,blue" for row in rows)]
+    (tmp_path / "opportunities.csv").write_text("\n".join(lines) + "\n")
+    code, out, _ = run(capsys, "check", tmp_path)
+    assert code == 0 and "kept, and used by nothing: Colour\n" in out
+
+
 def test_sample_and_init_give_what_check_and_report_can_use(capsys, tmp_path):
     assert run(capsys, "sample", tmp_path / "s", "--opportunities", 300, "--seed", 3, "--dirty")[0] == 0
     code, out, _ = run(capsys, "check", tmp_path / "s")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from salesforecast.cleaning import clean
-from salesforecast.crm import load, mappings
+from salesforecast.crm import load, mappings, multiples
 from salesforecast.crm import values as v
 from salesforecast.crm.mapping import parse
 from salesforecast.errors import DataError, SettingError
@@ -205,11 +205,26 @@ def test_every_mapping_of_the_package_names_only_tables_and_columns_of_ours():
     [("1234.5", 1234.5), ("1,234.50", 1234.5), ("$1,493,660", 1493660), ("USD 485,000.00", 485000), ("(1,200.00)", -1200),
      ("-7", -7), ("€ 12", 12), ("1 234", 1234), ("90%", 0.9), ("ten", None), ("10-20", None), ("2024-01", None),
      ("1 234,50", 1234.5), ("۱۲۳٬۴۵۶٫۵", 123456.5), ("１，２３４．５", 1234.5), ("12,34,567", 1234567), ("£1,250.50", 1250.5),
-     ("inf", None), ("7-", -7), ("-$5", -5), ("NOK 1,000", 1000), ("12 EUR", 12)],
+     ("inf", None), ("7-", -7), ("-$5", -5), ("NOK 1,000", 1000), ("12 EUR", 12),
+     ("5.000,-", 5000), ("CHF 500.-", 500), ("500,– €", 500), ("-500,-", -500), ("1 200 kr", 1200), ("kr. 500", 500), ("12 zł", 12)],
 )  # fmt: skip
 def test_numbers_as_people_write_them(text, value):
     got = v.parse(pd.Series([text], dtype="str"), "money").iloc[0]
     assert pd.isna(got) if value is None else got == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2.5k", 2500), ("(2,5k)", -2500), ("$1.2M", 1.2e6), ("USD 1.2m", 1.2e6), ("5 MIO", 5e6), ("5 Mio. €", 5e6), ("0,5 Mio", 5e5),
+     ("5 Mrd", 5e9), ("2 bn USD", 2e9), ("3 TEUR", 3000), ("T€ 3", 3000), ("12 kEUR", 12000), ("3,2 MNOK", 3.2e6), ("5 mill. kr", 5e6),
+     ("5 TRY", 5), ("5 MXN", 5), ("KRW 5", 5), ("5 MMK", 5), ("5 t", None), ("1.5kk", None), ("5 billion", None), ("k", None)],
+)  # fmt: skip
+def test_an_amount_with_a_word_for_thousand_or_million_is_never_the_bare_number(text, value):
+    column = pd.Series([text], dtype="str")
+    got = v.parse(column, "money").iloc[0]
+    assert pd.isna(got) if value is None else got == pytest.approx(value)
+    if multiples.written(column).any():  # 5 m may be minutes: only money is counted so
+        assert pd.isna(v.parse(column, "count").iloc[0])
 
 
 def test_a_decimal_comma_is_known_by_the_whole_column():

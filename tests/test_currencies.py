@@ -39,6 +39,18 @@ def test_each_amount_is_converted_at_the_last_rate_on_or_before_its_day(write):
     ]  # fmt: skip
 
 
+def test_the_currency_that_is_reported_already_is_not_advised(write):
+    with pytest.raises(DataError, match=r"put a file exchange_rates.csv .*worth in EUR\)\.$"):
+        cleaned(write, config='currency = "EUR"\n')
+
+
+def test_a_currency_named_by_a_word_beside_the_amount_counts_as_well(write):
+    head, rows = HEAD.replace("currency,", ""), "a,Won,won,1 200 kr,2025-01-10,2025-03-31,\n"
+    assert cleaned(write, rows, 'currency = "NOK"\n', head)[1].opportunities["amount"].tolist() == [1200.0]
+    with pytest.raises(DataError, match=r"Amounts are in kr \(1 row\), and the reporting currency is USD"):
+        cleaned(write, rows, DOLLARS, head)
+
+
 def test_a_later_rate_changes_nothing(write):
     before = cleaned(write, exchange_rates=RATES)[1].opportunities
     after = cleaned(write, exchange_rates=RATES + "2025-04-01,EUR,99\n")[1].opportunities
@@ -58,7 +70,7 @@ def test_rates_as_salesforce_and_the_ecb_write_them_are_turned_over(write):
 @pytest.mark.parametrize(
     ("rates", "config", "says"),
     [
-        ("", DOLLARS, r"Amounts are in EUR \(5 rows\), USD \(1 rows\), and the reporting currency is USD. .* for EUR: put a file exchange_rates.csv .*currency = \"EUR\""),
+        ("", DOLLARS, r"Amounts are in EUR \(5 rows\), USD \(1 row\), and the reporting currency is USD. .* for EUR: put a file exchange_rates.csv .*currency = \"EUR\""),
         ("date,currency,rate\n2025-01-01,GBP,1\n", DOLLARS, "without rates for EUR"),
         ("date,currency,rate\n2025-01-01,EUR,0\n", DOLLARS, "without rates for EUR"),
         (RATES, 'currency = "NOK"\n', "the reporting currency is NOK. .* without rates for USD"),

@@ -61,7 +61,9 @@ def sales(series: int, months: int, seed: int = 0) -> np.ndarray:
 
 def test_a_gap_is_refused_with_its_series_and_period():
     frame = monthly(range(24)).drop(index=7)
-    with pytest.raises(DataError, match="gaps: 'a' in 2018-08-01 .1 in all.. Fill"):
+    with pytest.raises(
+        DataError, match="gaps: 'a' in 2018-08-01 .1 in all., since the periods are taken for months. Fill"
+    ):
         Panel.of(pd.concat([frame, monthly(range(24), "b")]))
 
 
@@ -75,7 +77,7 @@ def test_a_hole_in_the_only_series_is_a_gap_too():
 
 
 def test_a_series_that_ended_early_is_refused_with_its_last_period():
-    with pytest.raises(DataError, match="1 series end before the last period, 2019-12-01: 'b' in 2019-10-01"):
+    with pytest.raises(DataError, match="1 series ends before the last period, 2019-12-01: 'b' in 2019-10-01"):
         Panel.of(pd.concat([monthly(range(24)), monthly(range(22), "b")]))
 
 

@@ -259,6 +259,37 @@ def test_the_order_of_rows_and_a_second_model_change_nothing():
     assert both["model"].value_counts().to_dict() == {"m": len(want), "n": len(want)}
 
 
+@pytest.mark.parametrize("known", [2, 0])
+def test_one_new_series_takes_the_past_from_no_other(known):
+    rng = np.random.default_rng(16)
+    keys = pd.DataFrame({"series": [f"s{i}" for i in range(10)], "half": ["a"] * 9 + ["b"]})
+    tree, n = h.structure(keys), 2000
+    new = ["b", "s9"]  # alone in its half
+    held = {}
+    for kind in ("with", "without"):
+        hits = []
+        for _ in range(12):
+            common = rng.standard_normal((40, 1)) + 0.5 * rng.standard_normal((40, 10))  # what they err together
+            every = pd.DataFrame(common @ tree.sums.T, columns=tree.names)
+            past, later = every[:24].copy(), every[24:]
+            past.loc[: 23 - known, new] = np.nan
+            past = past.assign(origin=pd.date_range("2020-01-01", periods=24, freq="MS")).melt(
+                "origin", var_name="series"
+            )
+            past = past.dropna().rename(columns={"value": "error"}).assign(horizon=1)
+            paths = every.std().to_numpy()[:, None] * rng.standard_normal((len(tree.names), n))
+            frame = pd.DataFrame(paths, index=pd.Index(tree.names, name="series")).rename_axis(columns="path")
+            frame = frame.stack().rename("value").reset_index().assign(model="m", horizon=1)
+            frame = frame.assign(origin=pd.Timestamp("2024-12-01"), period=pd.Timestamp("2025-01-01"))
+            given = {"errors": past} if kind == "with" else {"method": "structural"}
+            got = r.reconcile(frame, tree, **given, non_negative=False)
+            assert set(got["method"]) == {"mint" if kind == "with" else "structural"}
+            bounds = got[got["series"] == "all"]["value"].quantile([0.1, 0.9]).to_numpy()
+            hits.append(later["all"].between(*bounds).mean())
+        held[kind] = np.mean(hits)
+    assert 0.7 < held["with"] < 0.92 and held["without"] < 0.6, held
+
+
 def test_a_node_without_paths_or_errors_is_named():
     with pytest.raises(DataError, match="1 series of the hierarchy have no paths, e.g. 'N'"):
         r.reconcile(draws(CROSSED).query("series != 'N'"), CROSSED, method="structural")

@@ -69,6 +69,15 @@ def test_the_effects_explain_the_change_of_the_amounts_to_the_cent(tmp_path):
     assert "moved the sum of the amounts by" in quality.finding_effects(effects)
 
 
+def test_an_amount_that_was_only_written_otherwise_is_no_change_of_the_numbers(write):
+    head = "opportunity_id,stage,outcome,amount,created_date,closed_date\n"
+    rows = "a,Won,won,2.5k,2025-01-01,2025-01-11\nb,Won,won, 100,2025-01-01,2025-01-11\nc,Open,open,7,2025-01-05,\n"
+    cleaned, issues = clean(load(write(opportunities=head + rows)))
+    assert set(issues["rule"]) == {"in thousands or millions", "spaces"}
+    assert quality.effects(issues)["change"].tolist() == [0.0, 0.0]
+    assert quality.headline(cleaned, issues)["bookings"].tolist() == [2600.0, 2600.0]
+
+
 def test_an_analysis_is_possible_only_with_its_columns_filled():
     got = quality.analyses(crm(opportunities=deals(created_date=pd.NaT))).set_index("analysis")
     assert not got["possible"].any()

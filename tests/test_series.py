@@ -93,6 +93,7 @@ def test_groups_add_up_to_the_total(sample):
 
 
 def test_keys_name_the_series_and_what_they_are_made_of(sample):
+    pd.testing.assert_frame_equal(series.keys(sample.deals, "region"), series.keys(sample.deals, ["region"]))
     keys = series.keys(sample.deals, ("region", "family"))
     assert list(keys.columns) == ["series", "region", "family"]
     assert keys.loc[0].tolist() == ["Americas · Atlas", "Americas", "Atlas"]

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from salesforecast import keys
+from salesforecast.crm import multiples
 
 # The amount that says it for a row, where no column does.
 AMOUNTS = {"opportunities": "amount", "stage_history": "amount", "orders": "net_amount"}
@@ -17,8 +18,11 @@ SIGNS = {
     "€": ("EUR",), "£": ("GBP",), "¥": ("JPY", "CNY"), "kr": ("NOK", "SEK", "DKK", "ISK"), "Ft": ("HUF",), "zł": ("PLN",),
     "Kč": ("CZK",), "₴": ("UAH",), "₹": ("INR",), "Fr": ("CHF",),
 }  # fmt: skip
-_CODE = r"[A-Za-z]{0,2}[$€£¥₴₹]|[A-Za-z]{3}"
-_BESIDE = re.compile(rf"^[\s(−-]*(?P<before>{_CODE})[\s(−-]*\d|\d[\s)]*(?P<after>{_CODE})[\s)]*$")
+NAMED = rf"(?:{'|'.join(sign for sign in SIGNS if sign.isalpha())})"  # the signs that are words, as kr
+_CODE = rf"[A-Za-z]{{0,2}}[$€£¥₴₹]|[A-Za-z]{{3}}|(?i:{NAMED})"
+_BESIDE = re.compile(
+    rf"^[\s(−-]*(?P<before>{_CODE})\.?[\s(−-]*\d|\d(?:[.,]\s?[−–—-]+)?[\s)]*(?P<after>{_CODE})\.?[\s)]*$"
+)
 
 
 def codes(written: pd.Series) -> pd.Series:
@@ -42,13 +46,13 @@ def _code(text: str) -> str | None:
 def beside(amounts: pd.Series) -> pd.Series | None:
     """The code or sign beside each amount, as it is written; None where no amount has one.
 
-    >>> beside(pd.Series(["USD 485,000.00", "€5", "1 200 EUR", "7", "TBD"], dtype="str")).tolist()
-    ['USD', '€', 'EUR', nan, nan]
+    >>> beside(pd.Series(["USD 485,000.00", "€5", "1 200 EUR", "5 Mio.", "2k kr", "TBD"], dtype="str")).tolist()
+    ['USD', '€', 'EUR', nan, 'kr', nan]
     """
     maybe = keys.matches(amounts, r"[A-Za-z$€£¥₴₹]")
     if not maybe.any():
         return None
-    parts = amounts[maybe].str.extract(_BESIDE)
+    parts = multiples.without(amounts[maybe])[0].str.extract(_BESIDE)
     found = parts["before"].fillna(parts["after"])
     return found.reindex(amounts.index).astype("str") if found.notna().any() else None
 

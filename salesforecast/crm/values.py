@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from salesforecast.crm import dates
+from salesforecast.crm import currencies, dates, multiples
 from salesforecast.crm.dates import against, date_order
 from salesforecast.tables import Kind
 
@@ -21,6 +21,10 @@ FLAGS = {
     **dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True),
     **dict.fromkeys(("false", "no", "n", "f", "0", "0.0"), False),
 }
+# What stands around a number: a currency's code or sign; and ,- or .- for no cents, which is no minus.
+_BEFORE = rf"(?i)^[\s(−-]*(?:(?:[a-z]{{1,3}}|{currencies.NAMED})(?=[\s$€£¥₴₹\d−-]|\.\s?\d)\.?)?[\s$€£¥₴₹(−-]*"
+_AFTER = rf"(?i)[\s$€£¥₴₹%)]*(?:\s*(?:[a-z]{{3}}|{currencies.NAMED}\.?))?[\s%)−-]*$"
+_NO_CENTS = r"[.,]\s?[−–—-]+(?=\D*$)"
 
 
 def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", per_cent: bool = False) -> pd.Series:
@@ -58,10 +62,10 @@ def parse(text: pd.Series, kind: Kind, *, order: str = "", timezone: str = "", p
         return found.dt.normalize() if kind == "date" else found
     if kind == "flag":
         return text.str.casefold().map(FLAGS).astype("boolean")
-    return _numbers(text, per_cent=per_cent)
+    return _numbers(text, kind, per_cent=per_cent)
 
 
-def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
+def _numbers(text: pd.Series, kind: Kind, *, per_cent: bool) -> pd.Series:
     text = dates.ascii_digits(text)
     plain = pd.to_numeric(text, errors="coerce").astype("float64").replace([np.inf, -np.inf], np.nan)
     odd = text[plain.isna() & text.notna()]
@@ -70,10 +74,10 @@ def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
     comma = _comma_is_decimal(odd)
     if comma:
         odd = text.dropna()  # then 2.000 is two thousand, which the fast way above has read as 2
+    odd, times = multiples.without(odd.str.replace(_NO_CENTS, "", regex=True))
     percent = odd.str.contains("%", regex=False)
     negative = odd.str.contains(r"^\s*\(.*\)\s*$|^[^\d]*[−-]|[−-]\s*$", regex=True)
-    bare = odd.str.replace(r"(?i)^[\s(−-]*(?:[a-z]{1,3}(?=[\s$€£¥\d−-]))?[\s$€£¥(−-]*", "", regex=True)
-    bare = bare.str.replace(r"(?i)[\s$€£¥%)]*(?:\s*[a-z]{3})?[\s%)−-]*$", "", regex=True)
+    bare = odd.str.replace(_BEFORE, "", regex=True).str.replace(_AFTER, "", regex=True)
     bare = bare.str.replace(r"['’\s\u00a0\u202f]", "", regex=True)
     thousands, point = (".", ",") if comma else (",", ".")
     t, p = re.escape(thousands), re.escape(point)
@@ -81,6 +85,8 @@ def _numbers(text: pd.Series, *, per_cent: bool) -> pd.Series:
     bare = bare.where(bare.str.fullmatch(rf"(?:{whole})(?:{p}\d*)?|{p}\d+"))
     bare = bare.str.replace(thousands, "", regex=False).str.replace(point, ".", regex=False)
     value = pd.to_numeric(bare, errors="coerce") * np.where(negative, -1.0, 1.0)
+    # Only an amount is counted in thousands: 5 m of minutes, or 5 k of seats, may be anything.
+    value = (value * times).round(2).where(times != 1, value) if kind == "money" else value.where(times == 1)
     plain = plain / 100 if per_cent else plain
     plain.loc[odd.index] = value / np.where(percent | per_cent, 100.0, 1.0)
     return plain

@@ -272,6 +272,10 @@ def frequency(periods: pd.DatetimeIndex) -> str:
     return "B" if weeks >= 2 and (periods.day_of_week < 5).all() else "D"
 
 
+# What a frequency is called, by the first letter of pandas' name of it.
+_STEPS = {"M": "months", "Q": "quarters", "Y": "years", "W": "weeks", "B": "working days", "D": "days"}
+
+
 def _without_gaps(panel: Panel) -> Panel:
     empty = np.isnan(panel.values)
     started = ~np.logical_and.accumulate(empty, axis=1)
@@ -285,8 +289,8 @@ def _without_gaps(panel: Panel) -> Panel:
         last = panel.values.shape[1] - 1 - (~empty[:, ::-1]).argmax(axis=1)
         ends = [f"{panel.names[i]!r} in {panel.periods[last[i]]:%Y-%m-%d}" for i in early[:SHOWN]]
         raise DataError(
-            f"{len(early)} series end before the last period, {panel.origin:%Y-%m-%d}: {', '.join(ends)}. Fill the periods "
-            f"in which nothing happened with 0, or forecast the series that ended apart."
+            f"{len(early)} series {'ends' if len(early) == 1 else 'end'} before the last period, {panel.origin:%Y-%m-%d}: "
+            f"{', '.join(ends)}. Fill the periods in which nothing happened with 0, or leave out the series that ended."
         )
     series, period = np.nonzero(empty & started)
     if len(series):
@@ -295,8 +299,8 @@ def _without_gaps(panel: Panel) -> Panel:
             for i, j in list(zip(series, period, strict=True))[:SHOWN]
         ]
         raise DataError(
-            f"There are gaps: {', '.join(where)} ({len(series)} in all). Fill the periods in which nothing happened with 0, and "
-            f"the others with what they should have been."
+            f"There are gaps: {', '.join(where)} ({len(series)} in all), since the periods are taken for {_STEPS[panel.freq[0]]}. "
+            f"Fill those in which nothing happened with 0, and the others with what they should have been."
         )
     return panel
 

@@ -63,7 +63,9 @@ def reconcile(
     bottom series in a node, which needs no past; "bottom_up" takes the bottom paths and adds them up. At last all draws are made
     wider or narrower around their mean by one factor, with which the 80% ranges of all nodes together would have held 80% of
     the past (see `width`). With fewer than 8 past origins "mint" falls back to "structural", the past is not used, and the
-    column `method` says so.
+    column `method` says so. That a few nodes are younger than that, as a new product, takes the past from no other: what is
+    not known of their errors is drawn, as large as their paths are wide and without regard to the others (see
+    `with_young`).
 
     Non-negative: each draw's bottom values below 0 become 0, the ones above are scaled so that its total stays, and the sums are
     made anew from these. It is exact in the sums and keeps the total, where the quadratic programme costs far more for the same
@@ -96,7 +98,8 @@ def reconcile(
     TooLittleData
         When "mint" is given no past errors at all.
     DataError
-        When a node has no paths or no errors, or the errors do not reach as far as the paths.
+        When a node has no paths, when it has no errors while a part of it has some, or when the errors do not reach as far as
+        the paths.
 
     Source: Wickramasuriya, Athanasopoulos & Hyndman (2019); Schäfer & Strimmer (2005) for the shrinkage; Panagiotelis et al.
     (2023) for paths; Vovk (2015) for cross-conformal widths.
@@ -106,7 +109,9 @@ def reconcile(
     if method == "mint" and errors is None:
         raise TooLittleData("'mint' needs past errors: give `errors`, or take 'structural', which needs none.")
     horizons = sorted(paths["horizon"].unique())
-    past = None if errors is None else _past(errors, structure, method, horizons)
+    past = (
+        None if errors is None else _past(errors, structure, method, horizons, paths, np.random.default_rng(seed + 1))
+    )
     if past is not None and len(past.whole) < LEAST:
         past, method = None, "structural" if method == "mint" else method
     out = []
@@ -312,9 +317,39 @@ def _projected(structure: Structure, w: np.ndarray) -> np.ndarray:
     return take - wu[upper:] @ solve(middle, gap, assume_a="pos")
 
 
-def _past(errors: pd.DataFrame, structure: Structure, method: Method, horizons: Sequence[int]) -> Past:
+def young(cube: np.ndarray) -> np.ndarray:
+    """Which nodes began lately: with errors at all horizons from fewer than 8 origins, while another has them from 8."""
+    enough = (~np.isnan(cube)).all(axis=1).sum(axis=0) >= LEAST
+    return ~enough & enough.any()
+
+
+def with_young(cube: np.ndarray, spread: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The errors of the young nodes filled up, at the origins where all others have theirs.
+
+    What is missing is drawn from a normal distribution about 0; so their ranges keep their size, and nothing is learnt of what
+    they go with.
+
+    Parameters
+    ----------
+    cube : ndarray (origins, horizons, nodes)
+        NaN where a forecast was not made or has not come.
+    spread : ndarray (horizons, nodes)
+        The standard deviation of each node's paths.
+    rng : Generator
+    """
+    known = ~np.isnan(cube)
+    there = known[:, :, ~young(cube)].all(axis=2)[:, :, None]
+    return np.where(there & ~known, spread * rng.standard_normal(cube.shape), cube)
+
+
+def _past(
+    errors: pd.DataFrame, structure: Structure, method: Method, horizons: Sequence[int], paths: pd.DataFrame,
+    rng: np.random.Generator,
+) -> Past:  # fmt: skip
     names = structure.bottom if method == "bottom_up" else structure.names
-    missing = sorted(set(names) - set(errors["series"]))
+    known = set(errors["series"])
+    begun = structure.sums @ np.array([name in known for name in structure.bottom]) > 0
+    missing = sorted((set(structure.nodes["series"][begun]) or set(names)).intersection(names) - known)
     if missing:
         raise DataError(f"{len(missing)} nodes have no past errors, e.g. {missing[0]!r}; backtest them all.")
     reach, wanted = int(errors["horizon"].max()), int(max(horizons))
@@ -325,6 +360,10 @@ def _past(errors: pd.DataFrame, structure: Structure, method: Method, horizons: 
     wide = errors.pivot(index="origin", columns=["horizon", "series"], values="error")
     cells = wide.reindex(columns=pd.MultiIndex.from_product([horizons, names])).to_numpy()
     cube = cells.reshape(len(wide), len(horizons), len(names))
+    if young(cube).any():
+        of_each = paths.groupby(["model", "origin", "horizon", "series"])["value"].std()
+        spread = of_each.groupby(["horizon", "series"]).mean().unstack().reindex(index=horizons, columns=names)
+        cube = with_young(cube, spread.to_numpy(), rng)
     there = ~np.isnan(cube).any(axis=2)
     if not there.any(axis=0).all():
         raise TooLittleData(

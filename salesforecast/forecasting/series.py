@@ -227,7 +227,7 @@ def keys(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     frame : DataFrame
         The table that the series are made from.
     by : sequence of str
-        Its columns.
+        Its columns, or one of them.
 
     Returns
     -------
@@ -235,7 +235,11 @@ def keys(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         series, then the columns of `by`; one row per combination that occurs, in the order of the names.
     """
     names, groups = _names(frame, by)
-    return groups.assign(series=names)[["series", *by]].drop_duplicates().sort_values("series", ignore_index=True)
+    return (
+        groups.assign(series=names)[["series", *groups.columns]]
+        .drop_duplicates()
+        .sort_values("series", ignore_index=True)
+    )
 
 
 def _series(
