@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from salesforecast import quick as quick  # before anything brings altair or Jupyter
 
 if TYPE_CHECKING:
-    from salesforecast import cleaning, funnel, quality, style
+    from salesforecast import cleaning, funnel, quality, reps, style
     from salesforecast.cells import head, in_short, made, section, show, unsaid
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
     from salesforecast.periods import period
+    from salesforecast.privacy import coded
     from salesforecast.text import md
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 _HOME = {
     "clean": "salesforecast.cleaning",
     "cleaning": "",
+    "coded": "salesforecast.privacy",
     "funnel": "",
     "head": "salesforecast.cells",
     "in_short": "salesforecast.cells",
@@ -31,6 +33,7 @@ _HOME = {
     "md": "salesforecast.text",
     "period": "salesforecast.periods",
     "quality": "",
+    "reps": "",
     "section": "salesforecast.cells",
     "show": "salesforecast.cells",
     "style": "",
@@ -38,7 +41,8 @@ _HOME = {
 }
 
 __all__ = [
-    "clean", "cleaning", "funnel", "head", "in_short", "load", "made", "md", "period", "quality", "section", "show", "style", "unsaid",
+    "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period", "quality", "reps",
+    "section", "show", "style", "unsaid",
 ]  # fmt: skip
 
 

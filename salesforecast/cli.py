@@ -122,6 +122,10 @@ def _report(args: argparse.Namespace) -> int:
     if asked.until <= first:
         raise SettingError(f"{asked.label} ends before the data begin ({first:%Y-%m-%d}).")
     only = {name: given[name] for name in ("region", "team", "rep", "product") if given.get(name)}
+    if given.get("codes", "").casefold() in ("true", "1"):
+        from salesforecast.privacy import coded
+
+        crm = coded(crm)  # the filters are given as codes too, and no name is told
     crm.only(**only)
     part = "".join(f"-{name}-{''.join(ch for ch in value if ch.isalnum())[:40]}" for name, value in only.items())
     return _run(args.notebook, given, args.out or Path("reports") / (asked.label + part), args.jobs)
@@ -156,6 +160,7 @@ def _check(args: argparse.Namespace) -> int:
     from salesforecast.cleaning import clean, summary
     from salesforecast.crm import load
     from salesforecast.formats import for_spreadsheet, plural
+    from salesforecast.moves import tells_merged
     from salesforecast.quality import analyses
 
     export = load(args.data, args.config)
@@ -167,9 +172,10 @@ def _check(args: argparse.Namespace) -> int:
     for file in export.sources.itertuples():
         if file.table:
             print(f"  {file.file}: {file.table}, {plural(file.rows, 'row')}")
+            unused = ", ".join(c for c in file.unmapped.split(", ") if not tells_merged(c))
             for says, what in (
                 ("", file.why), ("lines that are no rows: ", file.dropped), ("filled up: ", file.filled),
-                ("kept, and used by nothing: ", file.unmapped),
+                ("kept, and used by nothing: ", unused),
             ):  # fmt: skip
                 if what:
                     print(f"    {says}{what}")

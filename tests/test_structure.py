@@ -21,7 +21,7 @@ ROWS = [
     {"quick", "errors", "formats", "keys"},
     {"asof"},
     {"tables", "periods", "stats", "shrinkage", "shapes"},
-    {"style", "synthetic", "text", "observed"},
+    {"style", "synthetic", "text", "observed", "privacy"},
     {"cards"},
     {"cells", "crm"},
     {"ledger", "duplicates", "moves"},

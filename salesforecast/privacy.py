@@ -1,0 +1,50 @@
+"""Codes in place of names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pandas as pd
+
+from salesforecast.tables import Crm
+
+DIGITS = 4  # of a code; more where two would be the same
+
+
+def coded(crm: Crm, codes: bool = True) -> Crm:
+    """The same data with codes in place of the names and ids of reps, teams and managers; as they are where `codes` is false.
+
+    A code is made from the id alone, so it is the same in every report; whoever has the list of the ids can find out whose it
+    is, others cannot. What sellers called their deals goes too, for names stand in it.
+    """
+    if not codes:
+        return crm
+    tables = dict(crm.tables)
+    people = pd.concat([_texts(frame, "rep_id") for frame in tables.values()], ignore_index=True)
+    names = _codes(people, "Rep")
+    groups = {
+        column: _codes(pd.concat([_texts(f, column) for f in tables.values()], ignore_index=True), word)
+        for column, word in (("team", "Team"), ("manager", "Manager"))
+    }
+    for table, frame in tables.items():
+        new = {c: frame[c].map(to).astype("str") for c, to in groups.items() if c in frame}
+        if "rep_id" in frame:
+            new["rep_id"] = frame["rep_id"].map(names).astype("str")
+            if table == "reps":
+                new["rep"] = new["rep_id"]
+        if table == "opportunities" and "name" in frame:
+            new["name"] = pd.Series(pd.NA, index=frame.index, dtype="str")
+        tables[table] = frame.assign(**new)
+    return replace(crm, tables=tables, snapshots={}, written={})
+
+
+def _texts(frame: pd.DataFrame, column: str) -> pd.Series:
+    return frame[column].dropna() if column in frame else pd.Series(dtype="str")
+
+
+def _codes(values: pd.Series, word: str) -> dict[str, str]:
+    names = sorted(set(values))
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest().upper() for name in names}
+    digits = next(d for d in range(DIGITS, 65) if len({h[:d] for h in hashes.values()}) == len(names))
+    return {name: f"{word} {h[:digits]}" for name, h in hashes.items()}

@@ -1,0 +1,83 @@
+"""Rep performance: what each brought in, what was to be expected of their deals, and what differs by more than luck.
+
+A name appears in a finding only beyond luck. Everybody counts who was there, also those who have left.
+"""
+
+from salesforecast.reps.activity import (
+    chart_plans,
+    finding_indicators,
+    finding_plans,
+    indicators,
+    plans,
+    spoken,
+)
+from salesforecast.reps.bookings import chart_differences, differences, finding_differences, shares
+from salesforecast.reps.change import change, chart_change, finding_change, finding_trained, trained
+from salesforecast.reps.coaching import (
+    chart_neglected,
+    chart_stage_gaps,
+    finding_neglected,
+    finding_stage_gaps,
+    neglected,
+    stage_gaps,
+)
+from salesforecast.reps.fair import chart_fair, chart_luck, fair, finding_fair, finding_luck, limits, listed, needed
+from salesforecast.reps.mix import expected
+from salesforecast.reps.ramp import (
+    chart_hire_or_improve,
+    chart_ramp,
+    finding_hire_or_improve,
+    finding_ramp,
+    hire_or_improve,
+    ramp,
+)
+from salesforecast.reps.scorecard import chart_scorecard, finding_scorecard, scorecard
+from salesforecast.reps.spells import spells, years
+from salesforecast.reps.staff import owned, roster, within
+
+__all__ = [
+    "change",
+    "chart_change",
+    "chart_differences",
+    "chart_fair",
+    "chart_hire_or_improve",
+    "chart_luck",
+    "chart_neglected",
+    "chart_plans",
+    "chart_ramp",
+    "chart_scorecard",
+    "chart_stage_gaps",
+    "differences",
+    "expected",
+    "fair",
+    "finding_change",
+    "finding_differences",
+    "finding_fair",
+    "finding_hire_or_improve",
+    "finding_indicators",
+    "finding_luck",
+    "finding_neglected",
+    "finding_plans",
+    "finding_ramp",
+    "finding_scorecard",
+    "finding_stage_gaps",
+    "finding_trained",
+    "hire_or_improve",
+    "indicators",
+    "limits",
+    "listed",
+    "needed",
+    "neglected",
+    "owned",
+    "plans",
+    "ramp",
+    "roster",
+    "scorecard",
+    "shares",
+    "spells",
+    "spoken",
+    "stage_gaps",
+    "trained",
+    "within",
+    "years",
+]

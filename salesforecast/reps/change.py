@@ -1,0 +1,181 @@
+"""Who got better or worse by more than luck, and more than the fall-back that follows every extreme."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from salesforecast import shrinkage, style
+from salesforecast.errors import TooLittleData
+from salesforecast.reps.fair import FEW, RATE, SURE, extremes
+from salesforecast.reps.mix import scores
+from salesforecast.text import md
+
+
+def change(before: pd.DataFrame, now: pd.DataFrame, roster: pd.DataFrame) -> pd.DataFrame:
+    """Each rep's win rate in two windows, beside what the first one let expect of the second.
+
+    Who was high by luck falls back without getting worse, and who was low rises without any help. So the second result is held
+    against the first one drawn towards the mean of all: B times it, with B = tau2 / (tau2 + s2) and tau2 the variance of
+    true values (Paule and Mandel, of the first window). Case mix is allowed for in both.
+
+    Parameters
+    ----------
+    before, now : DataFrame
+        From `expected`, of two windows that follow each other.
+    roster : DataFrame
+        From `roster`.
+
+    Returns
+    -------
+    DataFrame
+        rep_id, rep, closed_before, closed_now, rate_before (win rate before, on the deals of all, not shrunk), predicted (for
+        now), rate_now, change_share (rate_now less predicted), lower, upper (95%), q, verdict (above, below or same). Largest change first.
+
+    Raises
+    ------
+    TooLittleData
+        When fewer than 3 reps have closed ten deals in both windows.
+
+    Source
+    ------
+    Galton (1886); Efron & Morris (1975).
+    """
+    sides = {}
+    for name, rows in (("before", before), ("now", now)):
+        score, information = scores(rows)
+        sums = pd.DataFrame({"score": score, "information": information, "closed": rows["closed"].astype("int64")})
+        alike = sums.groupby([rows["rep_id"], rows["group"]])["score"].sum()
+        wider = max(1.0, float((alike**2).sum() / information.sum()))
+        sums = sums.groupby(rows["rep_id"]).sum()
+        sides[name] = sums.assign(effect=sums["score"] / sums["information"], variance=wider / sums["information"])
+    both = sides["before"].add_suffix("_before").join(sides["now"].add_suffix("_now"), how="inner")
+    both = both[(both["closed_before"] >= FEW) & (both["closed_now"] >= FEW)]
+    if len(both) < 3:
+        raise TooLittleData(f"Fewer than 3 reps have closed {FEW} deals both in this year and in the one before.")
+    then, s2 = both["effect_before"], both["variance_before"]
+    tau2 = shrinkage.spread(then.to_numpy(), s2.to_numpy()) ** 2
+    keep = tau2 / (tau2 + s2)
+    error = np.sqrt(both["variance_now"] + keep * s2)
+    difference = both["effect_now"] - keep * then
+    rate = logit(expit(now["odds"]).mean())
+
+    def share(effect: pd.Series) -> np.ndarray:
+        return np.asarray(expit(rate + effect))
+
+    predicted = share(keep * then)
+    frame = pd.DataFrame({
+        "rep_id": both.index, "closed_before": both["closed_before"].to_numpy(), "closed_now": both["closed_now"].to_numpy(),
+        "rate_before": share(then), "predicted": predicted, "rate_now": share(both["effect_now"]),
+    })  # fmt: skip
+    frame["change_share"] = frame["rate_now"] - frame["predicted"]
+    frame["lower"] = share(keep * then + difference - 1.96 * error) - predicted
+    frame["upper"] = share(keep * then + difference + 1.96 * error) - predicted
+    z = (difference / error).to_numpy()
+    frame["q"] = shrinkage.q_values(2 * norm.sf(np.abs(z)))
+    sure = (frame["q"] < RATE) & (norm.cdf(np.abs(z)) > SURE)
+    frame["verdict"] = np.where(sure, np.where(z > 0, "above", "below"), "same")
+    frame.insert(1, "rep", frame["rep_id"].map(roster.set_index("rep_id")["rep"]).fillna(frame["rep_id"]))
+    return frame.sort_values(["change_share", "rep_id"], ascending=[False, True], ignore_index=True)
+
+
+def finding_change(change: pd.DataFrame) -> str:
+    """One sentence: who changed beyond luck and the fall-back to the mean, or that nobody did."""
+    if change.empty:
+        return "Too few deals in one of the two years to say whether anything changed."
+    named = change[change["verdict"] != "same"]
+    if named.empty:
+        who = (
+            f"None of {style.plural(len(change), 'rep')}"
+            if len(change) > 1
+            else f"**{md(change.iloc[0]['rep'])}** has not"
+        )
+        verb = " changed" if len(change) == 1 else " has changed"
+        return f"{who}{verb} by more than luck and the usual fall-back towards the mean explain."
+    parts = [
+        f"**{md(r.rep)}** {'improved' if r.change_share > 0 else 'fell'}: {style.percent(r.rate_now)} where the year before let expect "
+        f"{style.percent(r.predicted)}"
+        for r in named.head(3).itertuples()
+    ]
+    return f"Beyond luck and the fall-back towards the mean, {'; '.join(parts)}."
+
+
+def chart_change(change: pd.DataFrame) -> alt.LayerChart:
+    """The win rate now less what the year before let expect, with its interval."""
+    data, cut = extremes(change)
+    return style.dots(
+        data, "change_share", "rep", fmt=style.points, line=0.0, line_label="as predicted", verdict="verdict",
+        columns=(("rate_before", "Was", style.percent), ("predicted", "Predicted", style.percent), ("rate_now", "Is now", style.percent)),
+        title="Win rate against what the year before let expect",
+        subtitle=f"Difference; case mix and fall-back towards the mean allowed for; 95% intervals{cut}",
+    )  # fmt: skip
+
+
+def trained(change: pd.DataFrame, costs: pd.DataFrame, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
+    """How the reps who were trained in a window changed beside the others of the same result the year before.
+
+    Who is sent to a training has often just had a bad year, and gets better anyway. So this year's win rate is regressed on that of
+    the year before and on having been trained: reps of the same year before are compared, and the fall-back towards the mean is in
+    the slope. Nobody was sent by lot: it stays an association.
+
+    Parameters
+    ----------
+    change : DataFrame
+        From `change`.
+    costs : DataFrame
+        period (months), rep_id, kind; training of a rep in a month of the window counts.
+    since, until : Timestamp
+
+    Returns
+    -------
+    DataFrame
+        who (trained, others, difference), n (reps), rate_before, rate_now (means of the win rate), change_share (their
+        difference; in the last row that of trained and others of the same year before), lower, upper (95%, of that row).
+
+    Raises
+    ------
+    TooLittleData
+        When fewer than 3 reps were trained, or fewer than 3 were not.
+
+    Source
+    ------
+    Analysis of covariance: Senn (2006); errors by HC3, MacKinnon & White (1985).
+    """
+    from statsmodels.api import OLS, add_constant
+
+    months = pd.period_range(since, until - pd.Timedelta(days=1), freq="M").astype(str)
+    went = costs[(costs["kind"] == "training") & costs["period"].isin(months)]["rep_id"].dropna()
+    mine = change["rep_id"].isin(went)
+    if mine.sum() < 3 or (~mine).sum() < 3:
+        raise TooLittleData(
+            f"{style.plural(mine.sum(), 'rep')} with deals in both years {'was' if mine.sum() == 1 else 'were'} trained; at least 3 "
+            f"trained and 3 others are needed to compare them."
+        )
+    means = change.groupby(mine.map({True: "trained", False: "others"}))[["rate_before", "rate_now"]].mean()
+    frame = means.loc[["trained", "others"]].assign(n=[mine.sum(), (~mine).sum()]).rename_axis("who").reset_index()
+    frame["change_share"] = frame["rate_now"] - frame["rate_before"]
+    design = add_constant(pd.DataFrame({"before": change["rate_before"], "trained": mine.astype("float64")}))
+    fit = OLS(change["rate_now"], design).fit(cov_type="HC3", use_t=True)
+    low, high = fit.conf_int().loc["trained"]
+    last = pd.DataFrame(
+        {"who": ["difference"], "n": [len(change)], "change_share": fit.params["trained"], "lower": low, "upper": high}
+    )
+    return pd.concat([frame, last], ignore_index=True)[
+        ["who", "n", "rate_before", "rate_now", "change_share", "lower", "upper"]
+    ]
+
+
+def finding_trained(trained: pd.DataFrame) -> str:
+    """One sentence: whether those who were trained changed more than the others."""
+    n, row = trained.iloc[0]["n"], trained.iloc[-1]
+    interval = f"(95% interval {style.between(row['lower'], row['upper'], style.points)})"
+    who = f"The {style.plural(n, 'rep')} trained"
+    if row["lower"] <= 0 <= row["upper"]:
+        return f"{who} **cannot be told apart** from others of the same year before: {style.points(row['change_share'])} {interval}."
+    return (
+        f"{who} stand **{style.points(row['change_share'])}** beside others of the same year before {interval}; whether the training "
+        f"did it, only a test by lot would tell."
+    )

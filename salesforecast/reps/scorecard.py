@@ -1,0 +1,246 @@
+"""What each rep, team and region brought in, beside the period before and the year before."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats, style
+from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.observed import ENOUGH_NOW, need
+from salesforecast.periods import ONE_DAY, Period
+from salesforecast.reps.staff import roster
+from salesforecast.tables import Crm
+from salesforecast.text import md
+
+ALL = "All"
+AMOUNTS = 10  # of each period: a change of bookings on fewer has no interval
+MOST = 30  # bars
+
+
+def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
+    """The results of a period by rep, team or region, and of all together.
+
+    Deals count for their owner of today, by the day they closed. A period that is not over is compared with the same number of
+    days of the others; changes are of bookings per working day, Monday to Friday.
+
+    Parameters
+    ----------
+    crm : Crm
+        Opportunities; reps and targets where there are.
+    period : Period
+    by : str
+        rep, team or region.
+
+    Returns
+    -------
+    DataFrame
+        For reps rep_id and team; the name; closed (won or lost in the period), won, win_rate (won of closed) with lower, upper
+        (95% Wilson), bookings (money, of the won deals with an amount), average_deal (their mean), cycle_days (the median time
+        to close at the pace of the period, open deals counted as not yet closed; missing with fewer than 5 deals at risk at an
+        age before it), discount (off list price, of the won deals that have one), pipeline (open at the end of the period, at
+        the amounts of today), quota and attainment (bookings over quota) where there are targets, then for the period before and
+        the year before bookings and change (per working day, relative) with 95% interval. Largest bookings first; the last row is
+        All.
+
+    Raises
+    ------
+    MissingTable
+        Without owners, or without any team or region.
+    """
+    staff, deals = roster(crm), crm.opportunities
+    need(deals, "closed_date")
+    if by != "rep" and staff[by].isna().all():
+        raise MissingTable(
+            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
+        )
+    group = deals["rep_id"] if by == "rep" else deals["rep_id"].map(staff.set_index("rep_id")[by])
+    everyone = staff["rep_id"] if by == "rep" else staff[by].dropna().drop_duplicates()
+    keys = [*sorted(set(everyone) | set(group.dropna())), ALL]
+    amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
+    deals = deals.assign(group=pd.Categorical(group, keys[:-1]), amount=amount)  # who owns nothing is in All only
+    spans = period.compared(crm.as_of)
+    now, past = _of(deals, spans[0], keys), [_of(deals, span, keys) for span in spans[1:]]
+    frame = stats.add_rate(now.reset_index(names="group"), hits="won", n="closed", name="win_rate")
+    frame["average_deal"] = frame["bookings"] / frame["valued"].where(frame["valued"] > 0)
+    frame["cycle_days"] = _cycle(deals, spans[0], keys, crm.as_of)
+    if "list_amount" in deals and deals["list_amount"].notna().any():
+        frame["discount"] = 1 - frame["agreed"] / frame["listed"].where(frame["listed"] > 0)
+    last = spans[0].until - ONE_DAY
+    is_open = (deals["created_date"] <= last) & ~(deals["closed_date"] <= last) if "created_date" in deals else (
+        deals["outcome"] == "open")  # fmt: skip
+    frame["pipeline"] = _sum(deals["amount"].where(is_open, 0.0), deals["group"], keys).to_numpy()
+    quota = _quota(crm, period.label, by, keys)
+    if quota.notna().any():
+        frame["quota"], frame["attainment"] = quota.to_numpy(), frame["bookings"] / quota.to_numpy()
+    for name, span, then in zip(("before", "year"), spans[1:], past, strict=False):
+        pace = _workdays(span) / _workdays(spans[0])
+        known = span.until > deals["closed_date"].min()  # what lies before the first closing is not in the data
+        booked = then["bookings"].to_numpy() if known else np.full(len(then), np.nan)
+        frame = frame.assign(**{f"bookings_{name}": booked}, **_changed(now, then, name, pace))
+    names = staff.set_index("rep_id")["rep"]
+    frame.insert(0, by, frame["group"].map(names).fillna(frame["group"]) if by == "rep" else frame["group"])
+    if by == "rep":
+        frame = frame.rename(columns={"group": "rep_id"})
+        frame.insert(2, "team", frame["rep_id"].map(staff.set_index("rep_id")["team"]))
+    else:
+        frame = frame.drop(columns="group")
+    gone = frame["rep_id"].map(staff.set_index("rep_id")["end_date"]) < spans[0].since if by == "rep" else False
+    idle = (frame[["closed", "bookings", "pipeline"]] == 0).all(axis=1)
+    frame = frame[~(gone & idle)].drop(columns=["valued", "squares", "agreed", "listed"])
+    order = frame[by].eq(ALL).astype("int64")
+    frame = frame.assign(last=order).sort_values(
+        ["last", "bookings", by], ascending=[True, False, True], ignore_index=True
+    )
+    return frame.drop(columns="last")
+
+
+def _sum(values: pd.Series, group: pd.Series, keys: list[str]) -> pd.Series:
+    sums = values.groupby(group, observed=False).sum()
+    sums.index = sums.index.astype("str")
+    return pd.concat([sums, pd.Series({ALL: values.sum()})]).reindex(keys)
+
+
+def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
+    """The counts and sums of a span by group."""
+    inside = (deals["closed_date"] >= span.since) & (deals["closed_date"] < span.until) & (deals["outcome"] != "open")
+    here = deals[inside]
+    won = here["outcome"] == "won"
+    amount = here["amount"].where(won)
+    listed = here["list_amount"].where(won & amount.notna()) if "list_amount" in here else amount * np.nan
+    columns = {
+        "closed": pd.Series(1, index=here.index), "won": won.astype("int64"), "valued": amount.notna().astype("int64"),
+        "bookings": amount.fillna(0.0), "squares": (amount**2).fillna(0.0),
+        "agreed": amount.where(listed > 0).fillna(0.0), "listed": listed.where(listed > 0).fillna(0.0),
+    }  # fmt: skip
+    frame = pd.DataFrame({name: _sum(values, here["group"], keys) for name, values in columns.items()})
+    return frame.astype({"closed": "int64", "won": "int64", "valued": "int64"})
+
+
+def _changed(now: pd.DataFrame, then: pd.DataFrame, name: str, pace: float) -> dict[str, np.ndarray]:
+    """The change of bookings per working day, with its interval: deals come at random, each with its amount."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (now["bookings"] / then["bookings"] * pace).to_numpy()
+        error = np.sqrt((now["squares"] / now["bookings"] ** 2 + then["squares"] / then["bookings"] ** 2).to_numpy())
+        ratio = np.where(then["bookings"] > 0, ratio, np.nan)
+        error = np.where((now["valued"] >= AMOUNTS) & (then["valued"] >= AMOUNTS), error, np.nan)
+        reach = np.exp(1.96 * error)
+    return {
+        f"change_{name}": ratio - 1,
+        f"change_{name}_lower": ratio / reach - 1,
+        f"change_{name}_upper": ratio * reach - 1,
+    }
+
+
+def _workdays(span: Period) -> int:
+    return max(1, int(np.busday_count(span.since.date(), span.until.date())))
+
+
+def _cycle(deals: pd.DataFrame, span: Period, keys: list[str], as_of: pd.Timestamp) -> np.ndarray:
+    """The median time to close by group, at the closing rates of the span at each age."""
+    out = np.full(len(keys), np.nan)
+    if "created_date" not in deals:
+        return out
+    first, last = max(span.since, deals["closed_date"].min()), min(span.until - ONE_DAY, as_of)
+    is_open = deals["outcome"] == "open"
+    there = (
+        deals["created_date"].notna() & (deals["created_date"] <= last) & (is_open | (deals["closed_date"] >= first))
+    )
+    here = deals[there]
+    over = (here["closed_date"] <= last).to_numpy()
+    entry = ((first - here["created_date"]).dt.days.clip(lower=0)).to_numpy()
+    exit = (here["closed_date"].where(over, last) - here["created_date"]).dt.days.to_numpy()
+    code = here["group"].cat.codes.to_numpy("int64")
+    grown = np.concatenate([np.where(code < 0, len(keys), code), np.full(len(code), len(keys) - 1)])
+    entry, exit, over = (np.tile(a, 2) for a in (entry, exit, over))
+    order = np.argsort(grown, kind="stable")
+    bounds = np.searchsorted(grown[order], np.arange(len(keys) + 1))
+    for i in range(len(keys)):
+        rows = order[bounds[i] : bounds[i + 1]]
+        rows = rows[entry[rows] <= exit[rows]]
+        if not len(rows):
+            continue
+        top = int(exit[rows].max() + 1)
+        came, left = np.bincount(entry[rows], minlength=top + 1), np.bincount(exit[rows], minlength=top + 1)
+        at_risk = came.cumsum() - np.r_[0, left.cumsum()[:-1]]
+        closed = np.bincount(exit[rows][over[rows]], minlength=top + 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            still = np.cumprod(np.where(at_risk > 0, 1 - closed / at_risk, 1.0))
+        half = np.flatnonzero(still <= 0.5)
+        if len(half) and (at_risk[: half[0] + 1] >= ENOUGH_NOW).all():
+            out[i] = half[0]
+    return out
+
+
+def _quota(crm: Crm, label: str, by: str, keys: list[str]) -> pd.Series:
+    """The targets of the period, by whom they are for."""
+    none = pd.Series(np.nan, index=keys)
+    if "targets" not in crm:
+        return none
+    targets = crm.targets[crm.targets["period"] == label]
+    whose = [c for c in ("rep_id", "team", "region", "channel", "product_id") if c in targets]
+    column = "rep_id" if by == "rep" else by
+    filled = targets[whose].notna()
+    company = targets[~filled.any(axis=1)]["target"]
+    if column in whose:
+        own = targets[filled[column] & (filled.sum(axis=1) == 1)].groupby(column)["target"].sum()
+        none = own.reindex(keys)
+    return none.fillna({ALL: company.sum() if len(company) else np.nan})
+
+
+def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
+    """Two sentences: the bookings with their change on a year before, and how few bring half of them."""
+    by = "rep" if "rep" in scorecard else scorecard.columns[0]
+    total, rows = scorecard.iloc[-1], scorecard.iloc[:-1]
+    if by != "rep" and len(rows) < 2:
+        raise TooLittleData(f"There is only one {by} here, so there is nothing to set beside it.")
+    if not total["bookings"] > 0:
+        closed = style.plural(total["closed"], "deal")
+        return f"Nothing was booked in {period.label}; {closed} closed, {style.count(total['won'])} of them won."
+    year = period.year_before().label
+    change, low, high = (total.get(f"change_year{end}", np.nan) for end in ("", "_lower", "_upper"))
+    if pd.isna(change):
+        against = ""
+    elif pd.isna(low) or (low <= 0 <= high):
+        against = f", per working day not clearly different from {year}"
+    else:
+        against = f", per working day {'up' if change > 0 else 'down'} {style.percent(abs(change))} on {year}"
+    sentence = f"**{style.money(total['bookings'])}** from {style.plural(total['won'], 'win')}{against}."
+    sold = rows[rows["bookings"] > 0]
+    if len(rows) == 1:
+        return sentence
+    if by != "rep":
+        top = rows.iloc[0]
+        grew = rows[rows.get("change_year_lower", pd.Series(np.nan, index=rows.index)) > 0][by].map(md)
+        up = f" Clearly up on {year}: {', '.join(grew)}." if len(grew) else ""
+        return (
+            f"**{md(top[by])}** booked {style.money(top['bookings'])} of {style.money(total['bookings'])} "
+            f"({style.percent(top['bookings'] / total['bookings'])}), the most of {style.plural(len(rows), by)}.{up}"
+        )
+    half = int((sold["bookings"].cumsum() < total["bookings"] / 2).sum()) + 1
+    noun = style.plural(len(rows), by)
+    names = " and ".join(f"**{md(n)}**" for n in sold[by].head(half)) if half < 3 else f"{half}"
+    idle = len(rows) - len(sold)
+    rest = f"; {style.plural(idle, by)} booked nothing" if idle else ""
+    return f"{sentence} {names} of {noun} brought half of it{rest}."
+
+
+def chart_scorecard(scorecard: pd.DataFrame) -> alt.LayerChart:
+    """Bookings, largest first, with wins, win rate and quota reached."""
+    by = "rep" if "rep" in scorecard else scorecard.columns[0]
+    rows = scorecard.iloc[:-1]
+    shown = rows.head(MOST)
+    reached = shown["attainment"] if "attainment" in shown else pd.Series(np.nan, index=shown.index)
+    words = [
+        f"{style.money(b, short=True)} from {style.plural(w, 'win')}"
+        + ("" if pd.isna(a) else f", {style.percent(a)} of quota")
+        for b, w, a in zip(shown["bookings"], shown["won"], reached, strict=True)
+    ]
+    cut = f"; the {MOST} largest of {len(rows)}" if len(rows) > MOST else ""
+    half = int((rows["bookings"].cumsum() < rows["bookings"].sum() / 2).sum()) + 1
+    named = 1 if by != "rep" else half if half < 3 else 0
+    return style.bars(
+        shown.assign(words=words), "bookings", by, text="words", accent=shown[by].head(named).tolist(),
+        title=f"Bookings by {by}", subtitle=f"Amounts of the deals won in the period; largest first{cut}",
+    )  # fmt: skip
