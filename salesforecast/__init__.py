@@ -32,6 +32,7 @@ _HOME = {
     "made": "salesforecast.cells",
     "md": "salesforecast.text",
     "period": "salesforecast.periods",
+    "pipeline": "",
     "quality": "",
     "reps": "",
     "section": "salesforecast.cells",
@@ -41,7 +42,7 @@ _HOME = {
 }
 
 __all__ = [
-    "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period", "quality", "reps",
+    "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period", "pipeline", "quality", "reps",
     "section", "show", "style", "unsaid",
 ]  # fmt: skip
 

@@ -109,7 +109,7 @@ def _deals(tables: Frames, then: Frames, end: pd.Timestamp) -> tuple[pd.DataFram
     now, deals = tables["opportunities"], then["opportunities"]
     back = {"opportunity_id", "created_date", "closed_date"}
     known = pd.Series(False, index=deals.index)
-    if "stage_history" in then:
+    if "stage_history" in then and len(deals):
         moves = then["stage_history"]
         ours = keys.among(moves["opportunity_id"], deals["opportunity_id"])
         moves = moves if ours.all() else moves[ours]

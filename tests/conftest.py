@@ -1,13 +1,16 @@
 """Data for the tests: a company counted by hand, the sample, and the evaluation sets where there are any."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
 
 import salesforecast as sf
+from salesforecast.tables import Crm
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("everywhere", deadline=None, derandomize=True)
@@ -63,3 +66,25 @@ def deals(*rows: tuple) -> pd.DataFrame:
             "amount": [float(r[3]) if len(r) > 3 else 100.0 for r in rows],
         }
     )
+
+
+def altered(crm: Crm, day: pd.Timestamp) -> Crm:
+    """The same up to the end of the day; everything after it shuffled, changed or deleted."""
+    rng = np.random.default_rng(7)
+    deals, end = crm.opportunities.copy(), day + pd.Timedelta(days=1)
+    deals = deals[(deals["created_date"] < end) | (rng.random(len(deals)) < 0.5)].copy()
+    later = deals["closed_date"] >= end
+    fate = deals.loc[later, ["outcome", "stage", "amount"]].sample(frac=1, random_state=1)
+    deals.loc[later, ["outcome", "stage", "amount"]] = fate.to_numpy()
+    deals.loc[later, "closed_date"] = deals.loc[later, "closed_date"] + pd.Timedelta(days=3)
+    deals["amount"] = deals["amount"].where(~later, deals["amount"] * 7)
+    moves = crm.stage_history
+    moves = moves[(moves["entered_at"] < end) | (rng.random(len(moves)) < 0.4)].copy()
+    if "amount" in moves:
+        moves.loc[moves["entered_at"] >= end, "amount"] *= 3
+    tables = {
+        **crm.tables,
+        "opportunities": deals.reset_index(drop=True),
+        "stage_history": moves.reset_index(drop=True),
+    }
+    return replace(crm, tables=tables)

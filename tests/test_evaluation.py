@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, altered
 
 import salesforecast as sf
+from salesforecast import forecasting
 from salesforecast.periods import period
 
 CONFIGS = ROOT / "data" / "configs"
@@ -173,3 +174,34 @@ def test_salesforce_objects_load_by_their_names(evaluation):
     assert len(crm.stage_history) == 48 and crm.stage_history["entered_at"].max() == pd.Timestamp("2026-03-07 21:00")
     late = pd.to_datetime(raw["CloseDate"], format="%m/%d/%y") < pd.to_datetime(raw["CreatedDate"], format="%m/%d/%y")
     assert (issues["rule"] == "closed before created").sum() == (late & raw["IsClosed"]).sum()
+
+
+# ---- the pipeline forecast --------------------------------------------------------------------------------------------
+
+
+def test_the_forecast_of_bpi_2012_sees_nothing_after_its_day(bpi):
+    day = pd.Timestamp("2012-02-13")
+    crm, _ = bpi
+    one, two = (sf.pipeline.backtest(c.at(day), period("2012-02")) for c in (crm, altered(crm, day)))
+    pd.testing.assert_frame_equal(one.origins, two.origins, check_exact=True)
+    pd.testing.assert_frame_equal(one.methods, two.methods, check_exact=True)
+    assert one.draws.tobytes() == two.draws.tobytes()
+    assert one.origins["origin"].iloc[-1] == day and one.now.outlook.open[0] > 0
+
+
+def test_the_forecast_of_maven_is_far_nearer_than_the_weighted_pipeline(maven, raw_maven):
+    past = sf.pipeline.backtest(maven[0], period("2017Q4").previous(-1))
+    combined = sf.pipeline.combine(past, forecasting.to_go(past.weekly, past.origins["weeks_to_go"]))
+    booked = (
+        raw_maven[raw_maven["deal_stage"] == "Won"]
+        .groupby(raw_maven["close_date"].dt.to_period("Q"))["close_value"]
+        .sum()
+    )
+    actual = past.origins.dropna(subset=["actual"]).groupby("period")["actual"].first()
+    assert actual.to_dict() == {
+        f"{q.year}Q{q.quarter}": v for q, v in booked.items() if f"{q.year}Q{q.quarter}" != "2017Q1"
+    }
+    off = sf.pipeline.accuracy(past, combined).set_index("method")
+    weeks = ["8_weeks_to_go", "4_weeks_to_go", "1_week_to_go"]
+    assert (off.loc["combination", weeks] < 0.2).all()
+    assert off.loc["combination", weeks].mean() < 0.5 * off.loc["stage_rate", weeks].mean()

@@ -28,7 +28,7 @@ ROWS = [
     {"rules"},
     {"derive", "reading", "rates", "undoing", "fixes"},
     {"cleaning"},
-    {"funnel", "forecasting", "quality", "reps"},
+    {"funnel", "forecasting", "pipeline", "quality", "reps"},
     {"page"},
     {"report"},
     {"cli"},

@@ -34,6 +34,7 @@ from salesforecast.forecasting.series import (
     orders,
     won_count,
 )
+from salesforecast.forecasting.togo import to_go
 
 __all__ = [
     "MEASURES",
@@ -71,6 +72,7 @@ __all__ = [
     "simulate",
     "skill",
     "structure",
+    "to_go",
     "totals",
     "won_count",
     "working_days",

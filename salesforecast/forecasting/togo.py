@@ -1,0 +1,44 @@
+"""What a series says is still to come in a period, as of many days at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from salesforecast.forecasting.grammar import fit, forecast
+from salesforecast.forecasting.models import Ensemble
+from salesforecast.forecasting.panel import Model, Panel
+
+A_QUARTER = 13
+
+
+def to_go(weekly: np.ndarray, weeks: np.ndarray, model: Model | None = None) -> np.ndarray:
+    """The sum of the weeks to come, forecast from the weeks up to each of several days.
+
+    Every day is a series of its own, so that none sees what another knew. The season is a quarter of 13 weeks: what sales
+    teams close towards its end is the same week of it.
+
+    Parameters
+    ----------
+    weekly : ndarray (days, weeks)
+        The values of the weeks up to each day, the newest last; missing before the first one.
+    weeks : ndarray of int (days,)
+        How many weeks are to come.
+    model : Model, optional
+        `Ensemble()` unless given.
+
+    Returns
+    -------
+    ndarray (days,)
+
+    Examples
+    --------
+    >>> to_go(np.full((1, 30), 5.0), np.array([4])).round(6).tolist()
+    [20.0]
+    """
+    names = tuple(f"{i:06d}" for i in range(len(weekly)))
+    first = pd.Timestamp("2001-01-01")  # a Monday like any other: only the order of the weeks matters
+    panel = Panel(names, weekly, pd.date_range(first, periods=weekly.shape[1], freq="W-MON"), "W-MON", A_QUARTER)
+    h = max(int(np.max(weeks)), 1)
+    means = forecast(fit(panel, {"series": model or Ensemble()}), h)["mean"].to_numpy().reshape(len(weekly), h)
+    return np.where(np.arange(h) < np.asarray(weeks)[:, None], means, 0.0).sum(axis=1)

@@ -1,0 +1,78 @@
+"""The pipeline forecast: what the open deals, and those to come, will bring by the end of a period, and how right that was before.
+
+The models see nothing but `crm.at(day)`. `backtest` forecasts every week of the past periods and today, `combine` joins the
+pipeline model with the series of bookings and two simple methods, and the other functions are questions about the result.
+"""
+
+from salesforecast.pipeline.backtesting import Backtest, backtest, coming
+from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, finding_bridge
+from salesforecast.pipeline.changes import last_period, lately
+from salesforecast.pipeline.combination import combine
+from salesforecast.pipeline.goals import target, targets
+from salesforecast.pipeline.judging import accuracy, calibration, judged
+from salesforecast.pipeline.outlook import by_group, coverage, parts, weekly_paths
+from salesforecast.pipeline.shown import (
+    cards_parts,
+    chart_accuracy,
+    chart_calibration,
+    chart_groups,
+    chart_judged,
+    chart_parts,
+    finding_accuracy,
+    finding_calibration,
+    finding_coverage,
+    finding_groups,
+    finding_judged,
+    finding_made,
+    finding_parts,
+    finding_quarters,
+    finding_silent,
+    finding_watch,
+    table_accuracy,
+    table_bridge,
+    table_range,
+)
+from salesforecast.pipeline.watching import silent, watch
+
+__all__ = [
+    "Backtest",
+    "accuracy",
+    "backtest",
+    "bridge",
+    "by_group",
+    "calibration",
+    "cards_parts",
+    "chart_accuracy",
+    "chart_bridge",
+    "chart_calibration",
+    "chart_groups",
+    "chart_judged",
+    "chart_parts",
+    "combine",
+    "coming",
+    "coverage",
+    "deals_bridge",
+    "finding_accuracy",
+    "finding_bridge",
+    "finding_calibration",
+    "finding_coverage",
+    "finding_groups",
+    "finding_judged",
+    "finding_made",
+    "finding_parts",
+    "finding_quarters",
+    "finding_silent",
+    "finding_watch",
+    "judged",
+    "last_period",
+    "lately",
+    "parts",
+    "silent",
+    "table_accuracy",
+    "table_bridge",
+    "table_range",
+    "target",
+    "targets",
+    "watch",
+    "weekly_paths",
+]

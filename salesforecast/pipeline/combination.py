@@ -1,0 +1,152 @@
+"""One forecast from several, and its range: weights and ranges follow from how each did in earlier periods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from salesforecast.pipeline.backtesting import Backtest
+
+# What the members weigh before anything is known of them. Set on made-up companies, where the deals know most.
+MEMBERS: Mapping[str, float] = {"pipeline": 4.0, "amount_share": 1.0, "series": 1.0, "run_rate": 1.0}
+WHOLE = 26.0  # weeks of closings from which the pipeline model weighs in full
+POWER = 2.0  # of the mean squared error, in the weights
+NEAR = 4.0  # weeks to go: how far errors at other weeks to go still count
+NEAR_SPREAD = 2.0
+PRIOR = 1.0  # periods by which the members' errors are drawn to their mean
+SHOCK = 0.15  # what all deals of a period share before anything is known: sd of the log of what is still to come
+PRIOR_SHOCK = 3.0  # periods that it weighs as much as
+LEAST_SHOCK = 0.03
+LEVEL = 0.8
+
+
+def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = LEVEL, seed: int = 0) -> pd.DataFrame:
+    """The forecast of each origin, and the range that is to hold what comes.
+
+    What is still to come is the weighted mean of the members: the pipeline model, the shares of amounts, the series of
+    bookings and the run rate. A member weighs by its mean squared error in the periods that were over at the origin, at
+    about as many weeks to go, drawn to the mean of all; so no period is judged by weights that it had a part in. The range is
+    that of the simulated deals around this mean, times a shock that all deals of a period share, whose spread is what the past
+    errors have beyond the luck of single deals.
+
+    Parameters
+    ----------
+    past : Backtest
+    series : ndarray, optional
+        What the series forecast says is still to come at each of `past.origins`, money.
+    level : float
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row per origin: period, origin, weeks_to_go, booked, mean, lower, upper, level (the period's bookings, money),
+        actual, held (whether the range held them; missing while nobody knows), shock (the sd of the log that was added),
+        scale (still to come over what the simulated deals say).
+
+    Source: Bates & Granger (1969); Claeskens, Magnus, Vasnev & Wang (2016) on why weights are drawn together.
+    """
+    origins = past.origins
+    rest = _rest(past, series)
+    weight = weights(past, rest)
+    mean = (weight.fillna(0.0).to_numpy() * rest.fillna(0.0).to_numpy()).sum(axis=1)
+    drawn = past.draws.mean(axis=1)
+    came = (origins["actual"] - origins["booked"]).to_numpy()
+    luck = np.where(drawn > 0, past.draws.std(axis=1) / np.maximum(drawn, 1e-9), 0.0)
+    shock = _shock(past, (came - mean) / np.maximum(mean, 1e-9), luck)
+    scale = np.where(drawn > 0, mean / np.maximum(drawn, 1e-9), 1.0)
+    out = origins[["period", "origin", "weeks_to_go", "booked"]].assign(
+        mean=origins["booked"] + mean, lower=np.nan, upper=np.nan, level=level, actual=origins["actual"], held=np.nan,
+        shock=shock, scale=scale,
+    )  # fmt: skip
+    out["lower"], out["upper"] = np.quantile(paths(past, out, seed=seed), [0.5 - level / 2, 0.5 + level / 2], axis=1)
+    held = (out["actual"] >= out["lower"]) & (out["actual"] <= out["upper"])
+    return out.assign(held=held.astype("float64").where(out["actual"].notna()))
+
+
+def paths(past: Backtest, combined: pd.DataFrame, *, seed: int = 0) -> np.ndarray:
+    """What each origin's period may come to: the simulated deals around the combined mean, with what they share.
+
+    Returns
+    -------
+    ndarray (origins, draws)
+        Bookings of the period, money.
+    """
+    common = factors(combined["shock"].to_numpy(), past.draws.shape[1], seed)
+    return combined["booked"].to_numpy()[:, None] + past.draws * combined["scale"].to_numpy()[:, None] * common
+
+
+def weights(past: Backtest, rest: pd.DataFrame) -> pd.DataFrame:
+    """What each member weighs at each origin; a row sums to 1.
+
+    Parameters
+    ----------
+    past : Backtest
+    rest : DataFrame
+        A column per member, a row per origin: what it says is still to come; missing where it says nothing.
+    """
+    origins = past.origins
+    number, to_go = _order(past), origins["weeks_to_go"].to_numpy()
+    said = rest.to_numpy()
+    came = (origins["actual"] - origins["booked"]).to_numpy()
+    error = (said - came[:, None]) ** 2
+    out = np.zeros_like(said)
+    for i in range(len(number)):
+        prior = np.array([MEMBERS[m] for m in rest])
+        prior[rest.columns.get_loc("pipeline")] *= min(1.0, origins["learnt"].iloc[i] / WHOLE)
+        before = _before(past, i)
+        near = np.exp(-np.abs(to_go - to_go[i]) / NEAR) * before
+        if before.any():
+            known = near[:, None] * ~np.isnan(error)
+            total = known.sum(axis=0)
+            mean = np.nansum(known * np.nan_to_num(error), axis=0) / np.where(total > 0, total, np.nan)
+            usual, n = np.nanmean(mean), len(np.unique(number[before]))
+            drawn = (n * np.where(np.isnan(mean), usual, mean) + PRIOR * usual) / (n + PRIOR)
+            prior = prior * (drawn / max(usual, 1e-12)) ** -POWER if usual > 0 else prior
+        share = np.where(np.isnan(said[i]), 0.0, prior)
+        out[i] = share / share.sum() if share.sum() > 0 else np.where(rest.columns == "pipeline", 1.0, 0.0)
+    return pd.DataFrame(out, columns=rest.columns, index=rest.index)
+
+
+def factors(shock: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
+    """What all deals of a period share in each path: factors with mean 1; shape (len(shock), n)."""
+    z = np.random.default_rng([seed, 1]).standard_normal(n)
+    return np.exp(np.multiply.outer(shock, z) - (shock**2 / 2)[:, None])
+
+
+def _rest(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
+    """What each member says is still to come at each origin."""
+    keys = ["period", "origin"]
+    wide = past.methods.pivot(index=keys, columns="method", values="mean")
+    wide = wide.reindex(pd.MultiIndex.from_frame(past.origins[keys])).reset_index(drop=True)
+    rest = wide.sub(past.origins["booked"].reset_index(drop=True), axis=0).clip(lower=0.0)
+    if series is not None:
+        rest["series"] = np.maximum(series, 0.0)
+    return rest.reindex(columns=list(MEMBERS)).dropna(axis=1, how="all")
+
+
+def _shock(past: Backtest, error: np.ndarray, luck: np.ndarray) -> np.ndarray:
+    """The sd of what the deals of a period share: the spread of past relative errors beyond the luck of single deals."""
+    number, to_go = _order(past), past.origins["weeks_to_go"].to_numpy()
+    beyond = error**2 - luck**2
+    out = np.empty(len(error))
+    for i in range(len(error)):
+        before = _before(past, i)
+        near = np.exp(-np.abs(to_go - to_go[i]) / NEAR_SPREAD) * before
+        n = len(np.unique(number[before]))
+        seen = (near * np.nan_to_num(beyond)).sum() / near.sum() if n else 0.0
+        out[i] = np.sqrt(max((n * seen + PRIOR_SHOCK * SHOCK**2) / (n + PRIOR_SHOCK), LEAST_SHOCK**2))
+    return out
+
+
+def _order(past: Backtest) -> np.ndarray:
+    """The number of each origin's period, in the order of time."""
+    return pd.factorize(past.origins["period"])[0]
+
+
+def _before(past: Backtest, i: int) -> np.ndarray:
+    """The origins of periods that were over at the i-th origin."""
+    number = _order(past)
+    return (number < number[i]) & past.origins["actual"].notna().to_numpy()

@@ -1,0 +1,217 @@
+"""What the period will bring: the number, its range, what it is made of, and the chance of reaching the target."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from salesforecast.errors import TooLittleData, unknown
+from salesforecast.pipeline import combination, goals, models
+from salesforecast.pipeline.backtesting import Backtest, Now
+from salesforecast.tables import Crm
+
+NOT_FILLED = "not filled in"
+LIKELY = 0.8  # the chance of reaching a target that the pipeline needed is for
+PARTS = ("Won so far", "Open pipeline", "Deals to come")
+
+
+def parts(past: Backtest, combined: pd.DataFrame, target: float = float("nan")) -> pd.DataFrame:
+    """What the forecast of the period is made of, and its range.
+
+    Parameters
+    ----------
+    past : Backtest
+        With a period to come.
+    combined : DataFrame
+        From `combination.combine`; its last row is today's forecast.
+    target : float
+        Money; missing when there is none.
+
+    Returns
+    -------
+    DataFrame
+        part (Won so far, Open pipeline, Deals to come, Forecast, and with a target Target and Gap), n (deals: won, open,
+        wins expected of deals not yet entered), amount (money), lower, upper (the range), chance (of reaching the target; in
+        the row Target). The ranges of parts do not add up to that of the whole. What the members other than the pipeline
+        model add or take is shared out over the last two parts.
+    """
+    now, row = current(past), combined.iloc[-1]
+    total, n = combination.paths(past, combined)[-1], len(past.draws[-1])
+    outlook, scale = now.outlook, row["scale"]
+    split = models.draw(
+        now.model, outlook, np.zeros(len(outlook.deals), int), np.ones(len(outlook.kinds), int), n=n, seed=0
+    )[:, :, 0]
+    common = combination.factors(np.array([row["shock"]]), n)[0]
+    won = now.seen.won["closed_date"]
+    counts = [((won >= now.period.since) & (won <= now.seen.day)).sum(), len(outlook.deals), outlook.coming.sum()]
+    rows = [{"part": PARTS[0], "n": counts[0], "amount": row["booked"], "lower": row["booked"], "upper": row["booked"]}]
+    for name, k, draws in zip(PARTS[1:], counts[1:], split * scale * common, strict=True):
+        rows.append({"part": name, "n": k, "amount": draws.mean(), **_range(draws, row["level"])})
+    rest = row["mean"] - row["booked"]
+    drawn = sum(r["amount"] for r in rows[1:])
+    for r in rows[1:]:  # their means to the forecast's, which the draws meet but for chance
+        r["amount"] *= rest / drawn if drawn > 0 else 1.0
+    rows.append({"part": "Forecast", "n": np.nan, "amount": row["mean"], "lower": row["lower"], "upper": row["upper"]})
+    if pd.notna(target):
+        chance = float((total >= target).mean())
+        rows.append({"part": "Target", "amount": target, "chance": chance})
+        rows.append({"part": "Gap", "amount": target - row["mean"], **_range(target - total, row["level"])})
+    return pd.DataFrame(rows, columns=["part", "n", "amount", "lower", "upper", "chance"])
+
+
+def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.DataFrame:
+    """The forecast of each team, region, rep, product or other label, from the same draws as the company's.
+
+    Means and draws of the groups add up to the company's. Deals to come belong to the groups whose deals came in the last year.
+
+    Parameters
+    ----------
+    past, combined
+        As in `parts`.
+    crm : Crm
+        Of today.
+    by : str
+        A column of `crm.deals`: team, region, rep, product, family, segment, channel, …
+
+    Returns
+    -------
+    DataFrame
+        The column; n (open deals), booked, forecast, lower, upper (money), target (where there is one), chance (of reaching
+        it); largest forecast first.
+    """
+    now, row = current(past), combined.iloc[-1]
+    won = now.seen.won
+    won = won[(won["closed_date"] >= now.period.since) & (won["closed_date"] <= now.seen.day)]
+    wanted = goals.targets(crm, now.period, by)
+    ids = [now.outlook.deals["opportunity_id"], now.outlook.kinds["opportunity_id"], won.index]
+    names, codes = _coded(crm, by, ids, wanted.index)
+    n = len(past.draws[-1])
+    drawn = np.zeros((len(names), n))
+    split = models.draw(now.model, now.outlook, codes[0], codes[1], n=n, seed=0)[:, :, 0]
+    drawn[: len(split)] = split
+    booked = np.bincount(codes[2], weights=won["amount"], minlength=len(names))
+    common = combination.factors(np.array([row["shock"]]), n)[0]
+    future = booked[:, None] + drawn * row["scale"] * common
+    open_worth = now.outlook.deals["worth"].to_numpy() * now.outlook.won[:, 0]
+    new_worth = now.outlook.kinds["worth"].to_numpy() * now.outlook.coming[:, 0]
+    expected = np.bincount(codes[0], open_worth, len(names)) + np.bincount(codes[1], new_worth, len(names))
+    rest = row["mean"] - row["booked"]
+    target = wanted.reindex(names).to_numpy("float64")
+    out = pd.DataFrame({
+        by: names,
+        "n": np.bincount(codes[0], minlength=len(names)),
+        "booked": booked,
+        "forecast": booked + expected * (rest / expected.sum() if expected.sum() > 0 else 0.0),
+        **_range(future, row["level"]),
+        "target": target,
+        "chance": np.where(np.isnan(target), np.nan, (future >= target[:, None]).mean(axis=1)),
+    })  # fmt: skip
+    out = out if len(wanted) else out.drop(columns=["target", "chance"])
+    return out.sort_values(["forecast", by], ascending=[False, True], ignore_index=True)
+
+
+def coverage(past: Backtest, combined: pd.DataFrame, target: float, *, likely: float = LIKELY) -> pd.DataFrame:
+    """How much pipeline the rest of the target needs, and how much there is.
+
+    Needed for a chance q: (rest of the target / (1 - z_q CV) less what deals to come are expected to bring) / conversion,
+    where conversion is the share of the open amount expected to be won by the end, and CV the spread of what is still to come
+    over its mean. So three times the rest is enough only where a third converts, and then only for an even chance.
+
+    Returns
+    -------
+    DataFrame
+        One row: to_book (money), pipeline (amount of the open deals that are not silent), coverage (pipeline / to_book),
+        conversion (fraction), needed (coverage for the chance), missing_pipeline (money, 0 when there is enough), likely (the
+        chance).
+    """
+    now, row = current(past), combined.iloc[-1]
+    left = target - row["booked"]
+    if not left > 0:
+        raise TooLittleData("The target is reached or there is none, so no pipeline is needed for it.")
+    alive = now.outlook.deals[~now.outlook.deals["silent"]]
+    open_amount = float(alive["worth"].sum())
+    made = parts(past, combined).set_index("part")["amount"]
+    conversion = made["Open pipeline"] / open_amount if open_amount else 0.0
+    rest = combination.paths(past, combined)[-1] - row["booked"]
+    cv = float(rest.std() / rest.mean()) if rest.mean() > 0 else 1.0
+    room = max(1 - norm.ppf(likely) * cv, 0.05)
+    needed = max(left - made["Deals to come"] * room, 0.0) / (conversion * room) if conversion > 0 else np.nan
+    return pd.DataFrame([{
+        "to_book": left, "pipeline": open_amount, "coverage": open_amount / left, "conversion": conversion,
+        "needed": needed / left, "missing_pipeline": max(needed - open_amount, 0.0), "likely": likely,
+    }])  # fmt: skip
+
+
+def current(past: Backtest) -> Now:
+    """What stands behind today's forecast."""
+    if past.now is None:
+        raise TooLittleData("The backtest has no period to come: call backtest(crm, period).")
+    return past.now
+
+
+def _range(draws: np.ndarray, level: float) -> dict[str, np.ndarray]:
+    lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=-1)
+    return {"lower": lower, "upper": upper}
+
+
+def weekly_paths(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str = "") -> pd.DataFrame:
+    """Today's forecast as sample paths in the forecasting grammar, week by week to the end of the period.
+
+    Sums over series and periods are those of the company: a team's range of the quarter is the quantile of its paths' sums.
+
+    Parameters
+    ----------
+    past, combined, crm
+        As in `by_group`.
+    by : str
+        A column of `crm.deals`; "" is one series, all.
+
+    Returns
+    -------
+    DataFrame
+        series, model ("pipeline"), origin (the last day known), period (the first day of each week; the last one ends with the
+        period), horizon (1 = next), path, value (bookings, money); by series, path and horizon.
+    """
+    now, row = current(past), combined.iloc[-1]
+    last = np.datetime64(now.period.until, "D") - 1
+    ends = np.unique(np.r_[np.arange(np.datetime64(now.seen.day, "D") + 7, last, 7), last])
+    outlook = models.ahead(now.model, now.seen, ends)
+    names, codes = _coded(crm, by, [outlook.deals["opportunity_id"], outlook.kinds["opportunity_id"]])
+    n = past.draws.shape[1]
+    drawn = models.draw(now.model, outlook, codes[0], codes[1], n=n, seed=0)
+    drawn = drawn * row["scale"] * combination.factors(np.array([row["shock"]]), n)[0][None, :, None]
+    many, _, h = drawn.shape
+    starts = np.r_[np.datetime64(now.seen.day, "D"), ends[:-1]] + 1
+    return pd.DataFrame({
+        "series": pd.Index(names[:many], dtype="str").repeat(n * h),
+        "model": pd.array(["pipeline"], dtype="str").take(np.zeros(many * n * h, dtype=int)),
+        "origin": now.seen.day,
+        "period": np.tile(starts.astype("datetime64[us]"), many * n),
+        "horizon": np.tile(np.arange(1, h + 1), many * n),
+        "path": np.tile(np.repeat(np.arange(n), h), many),
+        "value": drawn.ravel(),
+    })  # fmt: skip
+
+
+def _coded(
+    crm: Crm, by: str, ids: list[pd.Series | pd.Index], more: pd.Index | None = None
+) -> tuple[list[str], list[np.ndarray]]:
+    """The values of a column of the deals, in order, and the number of each deal's value."""
+    if not by:
+        return ["all"], [np.zeros(len(i), dtype=int) for i in ids]
+    deals = crm.deals
+    if by not in deals:
+        raise unknown("column", by, deals.columns)
+    label = deals.set_index("opportunity_id")[by].astype("object")
+    label = label.where(label.notna(), NOT_FILLED).astype("str")
+    whose = [label.reindex(i).fillna(NOT_FILLED) for i in ids]
+    names = sorted({*(w for column in whose for w in column.unique()), *(more if more is not None else ())})
+    return names, [pd.Index(names).get_indexer(w) for w in whose]
+
+
+def scale(past: Backtest, combined: pd.DataFrame) -> float:
+    """What the combination makes of the money that the pipeline model expects of deals: the factor that the parts are shown with."""
+    outlook, row = current(past).outlook, combined.iloc[-1]
+    expected = float(outlook.open.sum() + outlook.new.sum())
+    return float(row["mean"] - row["booked"]) / expected if expected > 0 else 1.0
