@@ -36,10 +36,10 @@ def watch(
     -------
     DataFrame
         opportunity_id; name, account, rep (as far as the data have them); stage; amount (expected when won, money); chance (of
-        being won by the end of the period); expected (amount x chance, times what the other methods make of
-        the deals); swing (with a target: by how much the chance of reaching it is higher if the deal is won than if it is not); likelier, unlikelier (what lifts or lowers the odds
-        against those of the average open deal, in words). The largest amount x sqrt(chance x (1 - chance)) first: where there
-        is most to win or lose.
+        being won by the end of the period); expected (amount x chance, times what the other methods make of the deals); swing
+        (with a target: by how much the chance of reaching it is higher if the deal is won than if it is not); likelier,
+        unlikelier (what lifts or lowers the odds against those of the average open deal, in words). The largest
+        amount x sqrt(chance x (1 - chance)) first: where there is most to win or lose.
     """
     now = current(past)
     deals, chance = now.outlook.deals, now.outlook.won[:, 0]
