@@ -19,7 +19,7 @@ from salesforecast.forecasting.panel import Panel
 from salesforecast.formats import Format, between, money, percent, plural, speaker
 from salesforecast.text import md, opening
 
-WORDS = {"horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by"}
+WORDS = {"horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by", "difference": "error_difference"}
 MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
 
 
