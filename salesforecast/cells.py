@@ -131,7 +131,8 @@ def show(
 def section() -> Iterator[None]:
     """Where the data do not carry the answer, display the reason in its place and go on.
 
-    Only `CannotSay` is caught: a mistake in the data or in the program stops the notebook.
+    Only `CannotSay` is caught: a mistake in the data or in the program stops the notebook. A section that asks for a name which
+    a refused section before it would have made is refused for the same reason.
 
     Examples
     --------
@@ -145,11 +146,17 @@ def section() -> Iterator[None]:
     shown = _calls.get("show", 0)
     try:
         yield
-    except CannotSay as reason:
-        _said.unsaid[cell] = str(reason)
+    except (CannotSay, NameError) as error:
+        if isinstance(error, CannotSay):
+            reason, kind = str(error), type(error).__name__
+        elif _said.unsaid:
+            reason, kind = next(iter(_said.unsaid.values())), "CannotSay"
+        else:
+            raise
+        _said.unsaid[cell] = reason
         for key in [key for key in _said.findings if key[0] == cell[0] and key[1] > shown]:
             del _said.findings[key]  # of an earlier run of this cell
-        _put("unsaid", {"text/markdown": md(reason), "text/plain": clean(reason)}, kind=type(reason).__name__)
+        _put("unsaid", {"text/markdown": md(reason), "text/plain": clean(reason)}, kind=kind)
         _refresh()
 
 

@@ -141,6 +141,14 @@ def test_a_section_says_why_it_cannot_say(shell):
     assert outputs[0].about["kind"] == "TooLittleData"
 
 
+def test_a_section_that_rests_on_a_refused_one_is_refused_for_the_same_reason(shell):
+    displayed(shell, "sf.in_short()")
+    code = "with sf.section():\n    raise errors.TooLittleData('Needs 60 more deals.')\nwith sf.section():\n    sf.show(made_there)"
+    outputs, error = displayed(shell, code)
+    assert error is None
+    assert [o.data["text/plain"] for o in outputs if o.role == "unsaid"] == ["Needs 60 more deals."] * 2
+
+
 @pytest.mark.parametrize("wrong", ["1 / 0", "raise errors.DataError('wrong')", "{}['x']"])
 def test_a_section_hides_no_mistake(shell, wrong):
     outputs, error = displayed(shell, f"with sf.section():\n    {wrong}")
