@@ -26,7 +26,7 @@ from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 
 from salesforecast import forecasting, synthetic
-from salesforecast.pipeline import backtesting, combination
+from salesforecast.pipeline import backtesting, combination, judging, panels
 from salesforecast.tables import Crm
 
 SHOWN = [12, 8, 4, 1]
@@ -57,15 +57,7 @@ def company(seed: int) -> synthetic.Truth:
 
 def crm_of(truth: synthetic.Truth, seed: int) -> Crm:
     """The company's deals as a CRM has them, without the truth."""
-    deals, history = synthetic.deals(truth, seed)
-    stages = [*(s.stage for s in truth.stages), truth.won, truth.lost]
-    outcomes = ["open"] * len(truth.stages) + ["won", "lost"]
-    table = pd.DataFrame({"stage": stages, "rank": np.arange(1.0, len(stages) + 1), "outcome": outcomes})
-    kept = deals[[c for c in deals if not c.startswith("true_")]]
-    return Crm(
-        {"opportunities": kept, "stage_history": history, "stages": table.astype({"stage": "str", "outcome": "str"})},
-        as_of=truth.as_of,
-    )
+    return panels.needed(Crm(synthetic.tables(truth, seed), as_of=truth.as_of))
 
 
 def judged(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -78,11 +70,7 @@ def judged(seed: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     future = combination.paths(past, combined)
     target = origins["period"].map(origins.groupby("period")["actual"].first().shift(1)) * 1.05
     origins["target"], origins["chance"] = target, (future >= target.to_numpy()[:, None]).mean(axis=1)
-    series_rows = origins[["period", "origin", "weeks_to_go", "actual"]].assign(
-        method="series", mean=origins["booked"] + series
-    )
-    ours = origins[["period", "origin", "weeks_to_go", "actual", "mean"]].assign(method="combination")
-    methods = pd.concat([past.methods, series_rows, ours], ignore_index=True).assign(seed=seed)
+    methods = judging.every_method(past, combined, series).assign(seed=seed)
     print(f"company {seed} done", file=sys.stderr, flush=True)
     return methods, origins, past.deals[past.deals["weeks_to_go"].isin(SHOWN)].assign(seed=seed)
 
@@ -168,11 +156,7 @@ def real() -> None:
         past = backtesting.backtest(crm, every=every)
         series = forecasting.to_go(past.weekly, past.origins["weeks_to_go"].to_numpy())
         combined = combination.combine(past, series)
-        keys = ["period", "origin", "weeks_to_go", "actual"]
-        every_method = pd.concat([
-            past.methods, combined[[*keys, "mean"]].assign(method="combination"),
-            past.origins[keys].assign(method="series", mean=past.origins["booked"] + series),
-        ])  # fmt: skip
+        every_method = judging.every_method(past, combined, series)
         every_method["error"] = (every_method["mean"] - every_method["actual"]).abs()
         sums = every_method.groupby(["method", "weeks_to_go"])[["error", "actual"]].sum()
         table = (sums["error"] / sums["actual"]).unstack()

@@ -40,6 +40,11 @@ class Period:
     fiscal_year_start: int = 1
 
     @property
+    def kind(self) -> str:
+        """Q, M or Y."""
+        return _kind(self.label)
+
+    @property
     def days(self) -> int:
         """How many days it has."""
         return (self.until - self.since).days
@@ -50,7 +55,7 @@ class Period:
         >>> period("2025Q1").previous().label
         '2024Q4'
         """
-        kind = _kind(self.label)
+        kind = self.kind
         return _named(pd.Period(self.label, freq=_freq(kind, self.fiscal_year_start)) - n, kind, self.fiscal_year_start)
 
     def year_before(self) -> Period:
@@ -59,7 +64,7 @@ class Period:
         >>> period("2025-06").year_before().label
         '2024-06'
         """
-        return self.previous(_A_YEAR[_kind(self.label)])
+        return self.previous(_A_YEAR[self.kind])
 
     def so_far(self, as_of: pd.Timestamp) -> Period:
         """What of it is over by the end of the day `as_of`; itself when all of it is.
@@ -70,7 +75,7 @@ class Period:
         if as_of < self.since:
             raise SettingError(
                 f"{self.label} begins on {self.since:%Y-%m-%d}, after the data end ({as_of:%Y-%m-%d}). "
-                f"The last period with data is {_named_at(as_of, _kind(self.label), self.fiscal_year_start).label}."
+                f"The last period with data is {period_at(as_of, self.kind, self.fiscal_year_start).label}."
             )
         return Period(self.label, self.since, min(self.until, as_of + ONE_DAY), self.fiscal_year_start)
 
@@ -152,5 +157,10 @@ def _named(span: pd.Period, kind: str, fiscal_year_start: int) -> Period:
     return Period(label, span.start_time.normalize(), span.end_time.normalize() + ONE_DAY, fiscal_year_start)
 
 
-def _named_at(day: pd.Timestamp, kind: str, fiscal_year_start: int) -> Period:
+def period_at(day: pd.Timestamp, kind: str, fiscal_year_start: int = 1) -> Period:
+    """The quarter ("Q"), month ("M") or year ("Y") that a day lies in.
+
+    >>> period_at(pd.Timestamp("2025-05-31"), "Q").label, period_at(pd.Timestamp("2025-05-31"), "M").label
+    ('2025Q2', '2025-05')
+    """
     return _named(day.to_period(_freq(kind, fiscal_year_start)), kind, fiscal_year_start)

@@ -345,6 +345,7 @@ class Crm:
 
 
 NOT_RECORDED = asof.NOT_RECORDED
+NOT_FILLED = "not filled in"  # what stands for an empty label where deals are grouped by it
 _HAPPENED = {
     t.name: tuple(c.name for c in t.columns if c.kind in ("date", "moment") and not c.plan) for t in TABLES.values()
 }

@@ -31,14 +31,7 @@ Q = periods.period
 
 def company(seed: int = 3, **changes) -> Crm:
     truth = synthetic.Truth(**{"opportunities": 900, "years": 2, **changes})
-    deals, history = synthetic.deals(truth, seed)
-    names = [*(s.stage for s in truth.stages), truth.won, truth.lost]
-    stages = pd.DataFrame({
-        "stage": pd.Series(names, dtype="str"), "rank": np.arange(1.0, len(names) + 1),
-        "outcome": pd.Series(["open"] * len(truth.stages) + ["won", "lost"], dtype="str"),
-    })  # fmt: skip
-    kept = deals[[c for c in deals if not c.startswith("true_")]]
-    return Crm({"opportunities": kept, "stage_history": history, "stages": stages}, as_of=truth.as_of)
+    return panels.needed(Crm(synthetic.tables(truth, seed), as_of=truth.as_of))
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +263,7 @@ def test_draws_have_the_expected_mean_and_add_up_over_any_groups(past):
     now = past.now
     deals, kinds = len(now.outlook.deals), len(now.outlook.kinds)
     one = models.draw(now.model, now.outlook, np.zeros(deals, int), np.zeros(kinds, int), n=4000, seed=1)
-    many = models.draw(now.model, now.outlook, np.arange(deals) % 5, np.arange(kinds) % 5, n=4000, seed=1)
+    many = models.draw(now.model, now.outlook, np.arange(deals) % 5, np.arange(kinds) % 5, many=5, n=4000, seed=1)
     expected = now.outlook.open.sum() + now.outlook.new.sum()
     assert one.mean() == pytest.approx(expected, rel=0.03)
     assert many.shape == (5, 4000, 1)
@@ -411,7 +404,7 @@ def test_the_simple_methods_by_hand():
         "2024Q2", "2024-06-02", ("A", "Open", 50.0, 10.0), ("B", "Open", 150.0, 10.0), ("C", "Late", 10.0, np.nan)
     )
     here = origin("2024Q3", "2024-09-02", ("D", "Open", 100.0, 20.0), ("E", "Late", 20.0, np.nan))
-    found = simple.forecasts(here, won, won, [before], pd.Series({"Open": 0.5, "Late": 0.9}))
+    found = simple.forecasts(here, won, [before], pd.Series({"Open": 0.5, "Late": 0.9}))
     assert found["pick_up"] == 30 + 100  # what the quarter before booked after the same day
     assert (
         found["stage_share"] == 30 + 100 * 0.5 + 40

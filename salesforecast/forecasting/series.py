@@ -15,10 +15,10 @@ import pandas as pd
 
 from salesforecast.errors import DataError, SettingError, TooLittleData, unknown
 from salesforecast.periods import MONTHS, ONE_DAY
+from salesforecast.tables import NOT_FILLED
 
 ALL = "all"
 BETWEEN = " · "
-NOT_FILLED = "not filled in"
 _Measure = TypeVar("_Measure", bound=Callable[..., Any])
 
 

@@ -61,7 +61,7 @@ def chart_series(series: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart
     """The series over time."""
     panel = Panel.of(series)
     return style.lines(
-        _short(series, "value"), "period", "value", "series", fmt=fmt,
+        style.rounded(series, "value"), "period", "value", "series", fmt=fmt,
         title=f"Each {_period(panel)} of the history",
         subtitle=f"{panel.periods[0]:%B %Y} to {panel.origin:%B %Y}; only {_period(panel)}s that are over",
     )  # fmt: skip
@@ -95,7 +95,7 @@ def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> s
 def table_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores as they are shown: four significant digits, and names in words."""
     figures = [c for c in scores if pd.api.types.is_float_dtype(scores[c])]
-    return _short(scores, *figures).rename(columns=WORDS)
+    return style.rounded(scores, *figures).rename(columns=WORDS)
 
 
 def chart_accuracy(scores: pd.DataFrame) -> alt.LayerChart:
@@ -138,7 +138,7 @@ def finding_horizons(scores: pd.DataFrame, model: str) -> str:
 def chart_horizons(scores: pd.DataFrame, model: str) -> alt.LayerChart:
     """Error by horizon, a line for each model."""
     return style.lines(
-        _short(scores, "wape").assign(horizon=[f"{h} ahead" for h in scores["horizon"]]), "horizon", "wape", "model", fmt=".0%",
+        style.rounded(scores, "wape").assign(horizon=[f"{h} ahead" for h in scores["horizon"]]), "horizon", "wape", "model", fmt=".0%",
         main=model,
         title="How far off, by periods ahead", subtitle="Sum of absolute errors over sum of actuals, at past origins",
     )  # fmt: skip
@@ -192,7 +192,7 @@ def chart_coverage(coverage: pd.DataFrame) -> alt.LayerChart:
     """Share of outcomes within the intervals, by model."""
     level = coverage["level"].iloc[0]
     return style.dots(
-        _short(coverage, "share", "lower", "upper"), "share", "model", fmt=".0%", line=level, line_label=percent(level),
+        style.rounded(coverage, "share", "lower", "upper"), "share", "model", fmt=".0%", line=level, line_label=percent(level),
         columns=(("n", "n", None),), title="Outcomes within the intervals, by model",
         subtitle="Share of past outcomes; 95% interval, for which forecasts that overlap count as one",
     )  # fmt: skip
@@ -217,7 +217,7 @@ def table_ledger(ledger: pd.DataFrame) -> pd.DataFrame:
     """The ledger as it is shown: four significant digits, and bounds that say their level."""
     level = f"{100 * ledger['level'].iloc[0]:.0f}"
     named = {"lower": f"lower_{level}", "upper": f"upper_{level}"}
-    return _short(ledger, "actual", "lower", "upper").drop(columns="level").rename(columns=named)
+    return style.rounded(ledger, "actual", "lower", "upper").drop(columns="level").rename(columns=named)
 
 
 def finding_ledger(ledger: pd.DataFrame, model: str) -> str:
@@ -234,7 +234,7 @@ def finding_ledger(ledger: pd.DataFrame, model: str) -> str:
 def chart_ledger(ledger: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
     """Past intervals and outcomes."""
     return style.ledger(
-        _short(ledger, "lower", "upper", "actual"), fmt=fmt, title="What was forecast one period ahead, and what came",
+        style.rounded(ledger, "lower", "upper", "actual"), fmt=fmt, title="What was forecast one period ahead, and what came",
         subtitle="Bar: interval; dot: outcome, orange where it was missed",
     )  # fmt: skip
 
@@ -288,7 +288,7 @@ def chart_outlook(series: pd.DataFrame, outlook: pd.DataFrame, *, fmt: Format = 
     ahead = outlook.iloc[:-1].assign(period=pd.to_datetime(outlook["span"].iloc[:-1]))
     figures = [c for c in ahead if c not in ("span", "period")]
     return style.fan(
-        _short(series, "value"), _short(ahead, *figures), fmt=fmt, title="History and forecast",
+        style.rounded(series, "value"), style.rounded(ahead, *figures), fmt=fmt, title="History and forecast",
         subtitle="Mean of the sample paths, and the ranges that hold 50% (inner) and 80% (outer) of them",
     )  # fmt: skip
 
@@ -300,8 +300,3 @@ def _say(fmt: Format) -> Callable[[Any], str]:
 
 def _period(panel: Panel) -> str:
     return MONTH.get(panel.freq.split("-")[0], "period")
-
-
-def _short(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The columns to four significant digits."""
-    return frame.assign(**{c: [float(f"{v:.4g}") for v in frame[c]] for c in columns})

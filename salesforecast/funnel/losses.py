@@ -10,9 +10,9 @@ from salesforecast import stats, style
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.observed import need, reach
 from salesforecast.periods import Period
+from salesforecast.tables import NOT_FILLED
 from salesforecast.text import md
 
-NOT_FILLED = "not filled in"
 SPLITS = ("family", "product", "segment", "channel", "lost_reason", "rep", "team", "region")
 OF_LOST_ONLY = ("lost_reason", "competitor", "stage")  # a rate by them would be 1, or say nothing
 MOST = 20  # bars

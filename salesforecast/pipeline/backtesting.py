@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from salesforecast.tables import Crm
 DRAWS = 1000
 HISTORY = 208  # weeks
 Part = tuple[list, list, list, list, list]
-EVERY = {"quarter": "Q", "month": "-"}
+EVERY = {"quarter": "Q", "month": "M"}
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,9 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
         When no period is over that a model could be fitted before.
     """
     if period is not None:
-        every = _length(period)
+        every = next((name for name, kind in EVERY.items() if kind == period.kind), "year")
         if period.since > crm.as_of + ONE_DAY:
-            near = _at(crm.as_of + ONE_DAY, every, crm.settings.fiscal_year_start)
+            near = periods.period_at(crm.as_of + ONE_DAY, period.kind, period.fiscal_year_start)
             raise SettingError(
                 f"{period.label} begins on {period.since:%Y-%m-%d}; from the deals a period is forecast at the earliest on the day "
                 f"before it begins, and the data end on {crm.as_of:%Y-%m-%d}. Ask for {near.label}."
@@ -97,7 +96,8 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
     small, start = panels.needed(crm), crm.settings.fiscal_year_start
     spans = _over(crm, every)
     origins = [(p, day, w) for p in spans for day, w in days_of(p) if day >= crm.first_day]
-    days = sorted({*_week_ends(crm), *(day for _, day, _ in origins)})
+    ends, chance = _week_ends(crm), _probability(crm)
+    days = sorted({*ends, *(day for _, day, _ in origins)})
     fits = {eve(p.since, start) for p in spans}
     known = dict(zip(days, Parallel()(delayed(_seen)(small, day, day in fits) for day in days), strict=True))
     past = [simple.Origin(p, day, w, known[day].panel) for p, day, w in origins]
@@ -105,7 +105,6 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
     for origin in past:
         if origin.period.since > crm.first_day:
             groups.setdefault(eve(origin.period.since, start), []).append(origin)
-    ends, chance = _week_ends(crm), _probability(crm)
     jobs = []
     for day, mine in groups.items():
         learnt = [known[d].panel for d in ends if d < day]
@@ -210,7 +209,7 @@ def _forecast(
             "learnt": (model.day - known.won["closed_date"].min()).days / 7,
         })  # fmt: skip
         before = [o for o in past if o.last < here.day and o.weeks_to_go == here.weeks_to_go]
-        totals = simple.forecasts(here, known.won, known.ended, before, probability)
+        totals = simple.forecasts(here, known.won, before, probability)
         totals["pipeline"] = booked + outlook.open[0] + outlook.new[0]
         means += [{**key, "method": name, "mean": value} for name, value in totals.items()]
         draws.append(drawn)
@@ -253,7 +252,7 @@ def eve(day: pd.Timestamp, fiscal_year_start: int = 1) -> pd.Timestamp:
     >>> eve(pd.Timestamp("2025-05-31"))
     Timestamp('2025-03-31 00:00:00')
     """
-    return _quarter(day, fiscal_year_start).since - ONE_DAY
+    return periods.period_at(day, "Q", fiscal_year_start).since - ONE_DAY
 
 
 def _weekly(won: pd.DataFrame, day: pd.Timestamp) -> np.ndarray:
@@ -268,7 +267,7 @@ def _weekly(won: pd.DataFrame, day: pd.Timestamp) -> np.ndarray:
 def _over(crm: Crm, every: str) -> list[Period]:
     """The whole periods between the first day and the last one of the data."""
     start = crm.settings.fiscal_year_start
-    first = _at(crm.first_day, every, start)
+    first = periods.period_at(crm.first_day, EVERY[every], start)
     found = []
     while first.until <= crm.as_of + ONE_DAY:
         if first.since >= crm.first_day - pd.Timedelta(days=6):
@@ -277,22 +276,7 @@ def _over(crm: Crm, every: str) -> list[Period]:
     return found
 
 
-def _length(period: Period) -> str:
-    return next((every for every, sign in EVERY.items() if sign in period.label), "year")
-
-
-def _at(day: pd.Timestamp, every: str, start: int) -> Period:
-    if every == "month":
-        return periods.period(f"{day:%Y-%m}", start)
-    return _quarter(day, start)
-
-
-def _quarter(day: pd.Timestamp, start: int) -> Period:
-    span = day.to_period(f"Q-{periods.MONTHS[(start + 10) % 12]}")
-    return periods.period(f"{span.qyear}Q{span.quarter}", start)
-
-
-def _week_ends(crm: Crm) -> Iterable[pd.Timestamp]:
+def _week_ends(crm: Crm) -> list[pd.Timestamp]:
     start = crm.settings.fiscal_year_start
     first, last = weeks.number(pd.DatetimeIndex([crm.first_day, crm.as_of]), start)
     ends = pd.DatetimeIndex(weeks.last_day(np.arange(first, last + 1), start))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -88,21 +88,18 @@ def weights(past: Backtest, rest: pd.DataFrame) -> pd.DataFrame:
         A column per member, a row per origin: what it says is still to come; missing where it says nothing.
     """
     origins = past.origins
-    number, to_go = _order(past), origins["weeks_to_go"].to_numpy()
     said = rest.to_numpy()
     came = (origins["actual"] - origins["booked"]).to_numpy()
     error = (said - came[:, None]) ** 2
     out = np.zeros_like(said)
-    for i in range(len(number)):
+    for i, (near, n) in enumerate(_earlier(past, NEAR)):
         prior = np.array([MEMBERS[m] for m in rest])
         prior[rest.columns.get_loc("pipeline")] *= min(1.0, origins["learnt"].iloc[i] / WHOLE)
-        before = _before(past, i)
-        near = np.exp(-np.abs(to_go - to_go[i]) / NEAR) * before
-        if before.any():
+        if n:
             known = near[:, None] * ~np.isnan(error)
             total = known.sum(axis=0)
             mean = np.nansum(known * np.nan_to_num(error), axis=0) / np.where(total > 0, total, np.nan)
-            usual, n = np.nanmean(mean), len(np.unique(number[before]))
+            usual = np.nanmean(mean)
             drawn = (n * np.where(np.isnan(mean), usual, mean) + PRIOR * usual) / (n + PRIOR)
             prior = prior * (drawn / max(usual, 1e-12)) ** -POWER if usual > 0 else prior
         share = np.where(np.isnan(said[i]), 0.0, prior)
@@ -129,24 +126,21 @@ def _rest(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
 
 def _shock(past: Backtest, error: np.ndarray, luck: np.ndarray) -> np.ndarray:
     """The sd of what the deals of a period share: the spread of past relative errors beyond the luck of single deals."""
-    number, to_go = _order(past), past.origins["weeks_to_go"].to_numpy()
     beyond = error**2 - luck**2
     out = np.empty(len(error))
-    for i in range(len(error)):
-        before = _before(past, i)
-        near = np.exp(-np.abs(to_go - to_go[i]) / NEAR_SPREAD) * before
-        n = len(np.unique(number[before]))
+    for i, (near, n) in enumerate(_earlier(past, NEAR_SPREAD)):
         seen = (near * np.nan_to_num(beyond)).sum() / near.sum() if n else 0.0
         out[i] = np.sqrt(max((n * seen + PRIOR_SHOCK * SHOCK**2) / (n + PRIOR_SHOCK), LEAST_SHOCK**2))
     return out
 
 
-def _order(past: Backtest) -> np.ndarray:
-    """The number of each origin's period, in the order of time."""
-    return pd.factorize(past.origins["period"])[0]
+def _earlier(past: Backtest, reach: float) -> Iterator[tuple[np.ndarray, int]]:
+    """For each origin: how much every origin of the periods that were over then tells of it, and how many periods these are.
 
-
-def _before(past: Backtest, i: int) -> np.ndarray:
-    """The origins of periods that were over at the i-th origin."""
-    number = _order(past)
-    return (number < number[i]) & past.origins["actual"].notna().to_numpy()
+    The weight falls with the difference in weeks to go, by e every `reach` weeks.
+    """
+    number = pd.factorize(past.origins["period"])[0]  # in the order of time
+    known, to_go = past.origins["actual"].notna().to_numpy(), past.origins["weeks_to_go"].to_numpy()
+    for here, weeks in zip(number, to_go, strict=True):
+        before = (number < here) & known
+        yield np.exp(-np.abs(to_go - weeks) / reach) * before, len(np.unique(number[before]))

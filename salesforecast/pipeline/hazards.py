@@ -23,6 +23,7 @@ from salesforecast.pipeline import weeks
 AHEAD = 14  # weeks: a quarter and the one that has begun
 _BINS = np.array([1, 2, 3, 4, 6, 8, 10, 12])  # first week ahead of each step of the baseline
 _SPREAD = {"segment": 0.7, "channel": 0.4, "product_id": 0.3, "rep_id": 0.25}  # sd of the effects of a label's values
+_WEIGHT = 0.5  # of a deal-week: the panels tell of each more than once
 _LATE = 0.15  # filled more often by so much on deals won: then the outcome filled it in
 _MOST = 60  # values of a label with an effect of their own: the most frequent ones
 _BLOCK = 20_000  # deals scored at once
@@ -150,19 +151,19 @@ def fit(
     return Hazards(
         levels,
         usual,
-        _logit(x, won, scale, 0.5),
-        _logit(x[~won], lost[~won], scale, 0.5),
+        _logit(x, won, scale),
+        _logit(x[~won], lost[~won], scale),
         fiscal_year_start,
     )
 
 
-def _logit(x: np.ndarray, y: np.ndarray, scale: np.ndarray, weight: float) -> tuple[np.ndarray, float]:
+def _logit(x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, float]:
     """Coefficients and intercept; effects are drawn towards 0 as if each came from a normal of the spread given."""
     if not y.any() or y.all():
         share = (y.sum() + 0.5) / (len(y) + 1)
         return np.zeros(x.shape[1]), float(np.log(share / (1 - share)))
     with threadpool_limits(1):  # small products, many of them: threads would wait for each other
-        model = LogisticRegression(C=weight, solver="newton-cholesky", tol=1e-3, max_iter=50).fit(x, y)
+        model = LogisticRegression(C=_WEIGHT, solver="newton-cholesky", tol=1e-3, max_iter=50).fit(x, y)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
 

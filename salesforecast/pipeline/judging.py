@@ -10,6 +10,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.pipeline import simple
 from salesforecast.pipeline.backtesting import Backtest
 
+KEYS = ["period", "origin", "weeks_to_go", "actual"]
 WEEKS = (12, 8, 4, 1)  # to go, as far as a period is that long
 EDGES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the classes of chances
 ABOUT = {
@@ -40,6 +41,14 @@ def judged(past: Backtest, combined: pd.DataFrame) -> pd.DataFrame:
     return out.assign(held=nearest["held"] == 1, off=out["actual"] / out["mean"]).reset_index(drop=True)
 
 
+def every_method(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None = None) -> pd.DataFrame:
+    """What every method said of each origin's period: period, origin, weeks_to_go, actual, method, mean."""
+    frames = [past.methods, combined[[*KEYS, "mean"]].assign(method="combination")]
+    if series is not None:
+        frames.append(past.origins[KEYS].assign(method="series", mean=past.origins["booked"] + series))
+    return pd.concat(frames, ignore_index=True)[[*KEYS, "method", "mean"]]
+
+
 def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None = None) -> pd.DataFrame:
     """The error of every method by weeks to go, over the same past periods.
 
@@ -51,15 +60,10 @@ def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None =
         method says nothing of are left out of all, and methods that say nothing of more than a quarter of them. The row
         "floor" is no method: the mean absolute error that is left when all chances are right, by the simulated deals.
     """
-    keys = ["period", "origin", "weeks_to_go", "actual"]
-    ours = combined[[*keys, "mean"]].assign(method="combination")
-    frames = [past.methods, ours]
-    if series is not None:
-        frames.append(past.origins[keys].assign(method="series", mean=past.origins["booked"] + series))
-    every = pd.concat(frames)[[*keys, "method", "mean"]].dropna(subset=["actual"])
+    every = every_method(past, combined, series).dropna(subset=["actual"])
     there = set(every["weeks_to_go"])
     shown = [w for w in (WEEKS if 8 in there else (4, 3, 2, 1)) if w in there]
-    wide = every[every["weeks_to_go"].isin(shown)].pivot_table(index=keys, columns="method", values="mean")
+    wide = every[every["weeks_to_go"].isin(shown)].pivot_table(index=KEYS, columns="method", values="mean")
     wide = wide.dropna(axis=1, thresh=max(1, int(0.75 * len(wide)))).dropna()
     if wide.empty:
         raise TooLittleData("No period is over that all methods could forecast, so they cannot be compared.")

@@ -222,7 +222,9 @@ def ahead(model: Model, known: Seen, ends: np.ndarray, *, entered_after: pd.Time
     )  # fmt: skip
 
 
-def draw(model: Model, outlook: Ahead, groups: np.ndarray, kinds: np.ndarray, *, n: int, seed: int) -> np.ndarray:
+def draw(
+    model: Model, outlook: Ahead, groups: np.ndarray, kinds: np.ndarray, *, many: int = 1, n: int, seed: int
+) -> np.ndarray:
     """Sample paths of bookings by group and span: every path is one possible future of all deals together.
 
     In each path an open deal is won in one of the spans or in none, deals to come are a Poisson number with a shared rate, and
@@ -235,17 +237,19 @@ def draw(model: Model, outlook: Ahead, groups: np.ndarray, kinds: np.ndarray, *,
     outlook : Ahead
     groups, kinds : ndarray of int
         The group of each open deal and of each kind of deal to come; paths of groups add up to that of the company.
+    many : int
+        How many groups there are.
     n : int
         Paths.
     seed : int
 
     Returns
     -------
-    ndarray (groups, n, spans)
+    ndarray (many, n, spans)
     """
     rng = np.random.default_rng([seed, int(outlook.day.timestamp())])
     h = len(outlook.ends)
-    total = np.zeros(max(int(groups.max(initial=0)), int(kinds.max(initial=0))) * n * h + n * h)
+    total = np.zeros(many * n * h)
     by = outlook.won.sum(axis=1)
     live = np.flatnonzero(by > 1e-6)
     worth, quoted = outlook.deals["worth"].to_numpy(), outlook.deals["amount"].gt(0).to_numpy()
@@ -267,7 +271,7 @@ def draw(model: Model, outlook: Ahead, groups: np.ndarray, kinds: np.ndarray, *,
         worth = outlook.kinds["worth"].to_numpy()[kind]
         money = worth * model.amounts.surprise(np.zeros(len(path), dtype=bool), rng)
         total += np.bincount((kinds[kind] * n + path) * h + span, weights=money, minlength=len(total))
-    return total.reshape(-1, n, h)
+    return total.reshape(many, n, h)
 
 
 def _pieces(today: np.datetime64, ends: np.ndarray, fiscal_year_start: int) -> tuple[np.ndarray, np.ndarray]:

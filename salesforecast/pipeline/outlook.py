@@ -9,9 +9,8 @@ from scipy.stats import norm
 from salesforecast.errors import TooLittleData, unknown
 from salesforecast.pipeline import combination, goals, models
 from salesforecast.pipeline.backtesting import Backtest, Now
-from salesforecast.tables import Crm
+from salesforecast.tables import NOT_FILLED, Crm
 
-NOT_FILLED = "not filled in"
 LIKELY = 0.8  # the chance of reaching a target that the pipeline needed is for
 PARTS = ("Won so far", "Open pipeline", "Deals to come")
 
@@ -37,16 +36,11 @@ def parts(past: Backtest, combined: pd.DataFrame, target: float = float("nan")) 
         model add or take is shared out over the last two parts.
     """
     now, row = current(past), combined.iloc[-1]
-    total, n = combination.paths(past, combined)[-1], len(past.draws[-1])
-    outlook, scale = now.outlook, row["scale"]
-    split = models.draw(
-        now.model, outlook, np.zeros(len(outlook.deals), int), np.ones(len(outlook.kinds), int), n=n, seed=0
-    )[:, :, 0]
-    common = combination.factors(np.array([row["shock"]]), n)[0]
-    won = now.seen.won["closed_date"]
-    counts = [((won >= now.period.since) & (won <= now.seen.day)).sum(), len(outlook.deals), outlook.coming.sum()]
+    outlook, total = now.outlook, combination.paths(past, combined)[-1]
+    split = futures(past, combined, np.zeros(len(outlook.deals), int), np.ones(len(outlook.kinds), int), 2)[:, :, 0]
+    counts = [len(won_so_far(now)), len(outlook.deals), outlook.coming.sum()]
     rows = [{"part": PARTS[0], "n": counts[0], "amount": row["booked"], "lower": row["booked"], "upper": row["booked"]}]
-    for name, k, draws in zip(PARTS[1:], counts[1:], split * scale * common, strict=True):
+    for name, k, draws in zip(PARTS[1:], counts[1:], split, strict=True):
         rows.append({"part": name, "n": k, "amount": draws.mean(), **_range(draws, row["level"])})
     rest = row["mean"] - row["booked"]
     drawn = sum(r["amount"] for r in rows[1:])
@@ -81,28 +75,20 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
         it); largest forecast first.
     """
     now, row = current(past), combined.iloc[-1]
-    won = now.seen.won
-    won = won[(won["closed_date"] >= now.period.since) & (won["closed_date"] <= now.seen.day)]
-    wanted = goals.targets(crm, now.period, by)
+    won, wanted = won_so_far(now), goals.targets(crm, now.period, by)
     ids = [now.outlook.deals["opportunity_id"], now.outlook.kinds["opportunity_id"], won.index]
     names, codes = _coded(crm, by, ids, wanted.index)
-    n = len(past.draws[-1])
-    drawn = np.zeros((len(names), n))
-    split = models.draw(now.model, now.outlook, codes[0], codes[1], n=n, seed=0)[:, :, 0]
-    drawn[: len(split)] = split
     booked = np.bincount(codes[2], weights=won["amount"], minlength=len(names))
-    common = combination.factors(np.array([row["shock"]]), n)[0]
-    future = booked[:, None] + drawn * row["scale"] * common
+    future = booked[:, None] + futures(past, combined, codes[0], codes[1], len(names))[:, :, 0]
     open_worth = now.outlook.deals["worth"].to_numpy() * now.outlook.won[:, 0]
     new_worth = now.outlook.kinds["worth"].to_numpy() * now.outlook.coming[:, 0]
     expected = np.bincount(codes[0], open_worth, len(names)) + np.bincount(codes[1], new_worth, len(names))
-    rest = row["mean"] - row["booked"]
     target = wanted.reindex(names).to_numpy("float64")
     out = pd.DataFrame({
         by: names,
         "n": np.bincount(codes[0], minlength=len(names)),
         "booked": booked,
-        "forecast": booked + expected * (rest / expected.sum() if expected.sum() > 0 else 0.0),
+        "forecast": booked + expected * scale(past, combined),
         **_range(future, row["level"]),
         "target": target,
         "chance": np.where(np.isnan(target), np.nan, (future >= target[:, None]).mean(axis=1)),
@@ -150,6 +136,41 @@ def current(past: Backtest) -> Now:
     return past.now
 
 
+def won_so_far(now: Now) -> pd.DataFrame:
+    """The deals won in the period up to today."""
+    won = now.seen.won
+    return won[(won["closed_date"] >= now.period.since) & (won["closed_date"] <= now.seen.day)]
+
+
+def futures(
+    past: Backtest,
+    combined: pd.DataFrame,
+    deals: np.ndarray,
+    kinds: np.ndarray,
+    many: int,
+    outlook: models.Ahead | None = None,
+) -> np.ndarray:
+    """What is still to come, in the paths of the company's forecast: the draws of groups around the combined mean.
+
+    Parameters
+    ----------
+    deals, kinds : ndarray of int
+        The group of each open deal and of each kind of deal to come.
+    many : int
+        How many groups there are.
+    outlook : Ahead, optional
+        Of other spans than the whole rest of the period.
+
+    Returns
+    -------
+    ndarray (many, draws, spans)
+        Money; the groups add up to the company.
+    """
+    now, row, n = current(past), combined.iloc[-1], past.draws.shape[1]
+    drawn = models.draw(now.model, outlook or now.outlook, deals, kinds, many=many, n=n, seed=0)
+    return drawn * row["scale"] * combination.factors(np.array([row["shock"]]), n)[0][:, None]
+
+
 def _range(draws: np.ndarray, level: float) -> dict[str, np.ndarray]:
     lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=-1)
     return {"lower": lower, "upper": upper}
@@ -173,18 +194,16 @@ def weekly_paths(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str = "")
         series, model ("pipeline"), origin (the last day known), period (the first day of each week; the last one ends with the
         period), horizon (1 = next), path, value (bookings, money); by series, path and horizon.
     """
-    now, row = current(past), combined.iloc[-1]
+    now = current(past)
     last = np.datetime64(now.period.until, "D") - 1
     ends = np.unique(np.r_[np.arange(np.datetime64(now.seen.day, "D") + 7, last, 7), last])
     outlook = models.ahead(now.model, now.seen, ends)
     names, codes = _coded(crm, by, [outlook.deals["opportunity_id"], outlook.kinds["opportunity_id"]])
-    n = past.draws.shape[1]
-    drawn = models.draw(now.model, outlook, codes[0], codes[1], n=n, seed=0)
-    drawn = drawn * row["scale"] * combination.factors(np.array([row["shock"]]), n)[0][None, :, None]
-    many, _, h = drawn.shape
+    drawn = futures(past, combined, codes[0], codes[1], len(names), outlook)
+    many, n, h = drawn.shape
     starts = np.r_[np.datetime64(now.seen.day, "D"), ends[:-1]] + 1
     return pd.DataFrame({
-        "series": pd.Index(names[:many], dtype="str").repeat(n * h),
+        "series": pd.Index(names, dtype="str").repeat(n * h),
         "model": pd.array(["pipeline"], dtype="str").take(np.zeros(many * n * h, dtype=int)),
         "origin": now.seen.day,
         "period": np.tile(starts.astype("datetime64[us]"), many * n),

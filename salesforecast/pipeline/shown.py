@@ -12,7 +12,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.formats import Format, between, count, money, percent, plural
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.outlook import current
-from salesforecast.text import md
+from salesforecast.text import md, opening
 
 METHOD = {
     "combination": "this forecast", "pipeline": "pipeline model", "amount_share": "share of amounts",
@@ -86,7 +86,7 @@ def chart_parts(parts: pd.DataFrame) -> alt.LayerChart:
     )
     target = parts.loc[parts["part"] == "Target", "amount"]
     return style.steps(
-        _short(rows, "amount", "lower", "upper"), "part", "amount", fmt=money, total="Forecast", sure="sure",
+        style.rounded(rows, "amount", "lower", "upper"), "part", "amount", fmt=money, total="Forecast", sure="sure",
         line=float(target.iloc[0]) if len(target) else None, line_label="target",
         title="What the forecast is made of", subtitle="The fainter, the less certain; lines: the ranges that hold four times in five",
     )  # fmt: skip
@@ -97,7 +97,7 @@ def finding_judged(judged: pd.DataFrame) -> str:
     n, held, level = len(judged), int(judged["held"].sum()), judged["level"].iloc[0]
     off = (judged["actual"] - judged["mean"]).abs().sum() / judged["actual"].abs().sum()
     weeks = plural(judged["weeks_to_go"].iloc[-1], "week")
-    few = "" if n >= 10 else f" {_capital(plural(n, 'period'))} can say little about a range: more will."
+    few = "" if n >= 10 else f" {opening(plural(n, 'period'))} can say little about a range: more will."
     return (
         f"The {percent(level)} ranges held in **{held} of {n}** past periods, seen {weeks} before their end with what was known "
         f"then; {percent(level)} of {n} would be {level * n:.0f}. The forecasts were off by {percent(off)} of the bookings.{few}"
@@ -108,7 +108,7 @@ def chart_judged(judged: pd.DataFrame) -> alt.LayerChart:
     """The range that was given for each past period, and what came."""
     frame = judged[["period", "lower", "upper", "actual"]]
     return style.ledger(
-        _short(frame, "lower", "upper", "actual"), fmt=money, title="Past forecasts and what came",
+        style.rounded(frame, "lower", "upper", "actual"), fmt=money, title="Past forecasts and what came",
         subtitle="Grey: the range given then, with as many weeks to go as now; orange: bookings outside it",
     )  # fmt: skip
 
@@ -147,7 +147,7 @@ def chart_accuracy(accuracy: pd.DataFrame) -> alt.LayerChart:
     long = kept.melt(id_vars="method", value_vars=weeks, var_name="to_go", value_name="off")
     long = long.assign(weeks=[-float(w.split("_")[0]) for w in long["to_go"]], method=long["method"].map(METHOD))
     return style.lines(
-        _short(long, "off"), "weeks", "off", "method", fmt=percent, main=METHOD["combination"], x_title="weeks to the end",
+        style.rounded(long, "off"), "weeks", "off", "method", fmt=percent, main=METHOD["combination"], x_title="weeks to the end",
         title="Off by, of the bookings", subtitle="Sum of absolute errors over the sum of bookings, past periods, as known then",
     )  # fmt: skip
 
@@ -176,7 +176,7 @@ def chart_groups(groups: pd.DataFrame) -> alt.LayerChart:
     columns: list[tuple[str, str, Format | None]] = [("target", "Target", money), ("chance", "Chance", percent)]
     columns = columns if "chance" in groups else []
     return style.dots(
-        _short(groups.head(20), "forecast", "lower", "upper"), "forecast", by, fmt=money, columns=columns,
+        style.rounded(groups.head(20), "forecast", "lower", "upper"), "forecast", by, fmt=money, columns=columns,
         title=f"Forecast by {by.replace('_id', '')}", subtitle="Line: the range that holds four times in five",
     )  # fmt: skip
 
@@ -255,7 +255,7 @@ def chart_calibration(calibration: pd.DataFrame) -> alt.LayerChart:
     """The share won of each class of chances, beside the chance it was given."""
     columns: list[tuple[str, str, Format | None]] = [("said", "Said", percent), ("deals", "Deals", count)]
     return style.dots(
-        _short(calibration, "won_share", "lower", "upper"), "won_share", "chances", fmt=percent,
+        style.rounded(calibration, "won_share", "lower", "upper"), "won_share", "chances", fmt=percent,
         columns=columns, domain=(0, 1),
         title="Won by the end of the period, by the chance given", subtitle="95% interval; all past weeks, as known then",
     )  # fmt: skip
@@ -281,12 +281,3 @@ def _chance(p: float) -> str:
 
 def _wins(n: float) -> str:
     return "under 1 win" if 0 < n < 0.5 else plural(round(n), "win")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _short(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Figures of four significant digits: the last ones of a fit differ between machines."""
-    return frame.assign(**{c: [float(f"{v:.4g}") for v in frame[c]] for c in columns})

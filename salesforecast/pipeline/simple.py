@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from salesforecast.periods import Period
+from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline import weeks
 
 METHODS = {
@@ -35,7 +35,7 @@ class Origin:
     @property
     def last(self) -> pd.Timestamp:
         """The last day of the period."""
-        return self.period.until - pd.Timedelta(days=1)
+        return self.period.until - ONE_DAY
 
 
 def between(won: pd.DataFrame, since: pd.Timestamp, last: pd.Timestamp) -> float:
@@ -44,34 +44,33 @@ def between(won: pd.DataFrame, since: pd.Timestamp, last: pd.Timestamp) -> float
 
 
 def forecasts(
-    here: Origin, won: pd.DataFrame, ended: pd.DataFrame, past: list[Origin], crm_probability: pd.Series | None
+    here: Origin, won: pd.DataFrame, past: list[Origin], crm_probability: pd.Series | None
 ) -> dict[str, float]:
     """The total of the period by each method that the data allow.
 
     Parameters
     ----------
     here : Origin
-    won, ended : DataFrame
-        By opportunity_id, as known on the day: the won deals (closed_date, amount), and all (outcome).
+    won : DataFrame
+        The won deals as known on the day, by opportunity_id: closed_date, amount.
     past : list of Origin
         Of earlier periods, as many weeks before their ends, the earliest first; all over by the day.
     crm_probability : Series, optional
         By stage.
     """
     booked = between(won, here.period.since, here.day)
-    one = pd.Timedelta(days=1)
     year = here.day - pd.Timedelta(days=364)
     since = max(year, won["closed_date"].min()) if len(won) else year
     days = max(int(weeks.working_days(since.to_datetime64(), here.day.to_datetime64())), 1)
-    to_go = int(weeks.working_days((here.day + one).to_datetime64(), here.last.to_datetime64()))
+    to_go = int(weeks.working_days((here.day + ONE_DAY).to_datetime64(), here.last.to_datetime64()))
     found = {"run_rate": booked + between(won, since, here.day) / days * to_go}
     before = here.period.year_before()
     if len(won) and won["closed_date"].min() <= before.since + pd.Timedelta(days=6):
-        found["last_year"] = max(between(won, before.since, before.until - one), booked)
+        found["last_year"] = max(between(won, before.since, before.until - ONE_DAY), booked)
     if not past:
         return found
     recent = past[-BACK:]
-    found["pick_up"] = booked + float(np.mean([between(won, o.day + one, o.last) for o in recent]))
+    found["pick_up"] = booked + float(np.mean([between(won, o.day + ONE_DAY, o.last) for o in recent]))
     by_deals, by_amounts = _shares(here, won, recent)
     found |= {"stage_share": booked + by_deals, "amount_share": booked + by_amounts}
     due = here.panel[~(here.panel["due"] > (here.last - here.day).days)]
@@ -86,14 +85,14 @@ def forecasts(
 
 def _shares(here: Origin, won: pd.DataFrame, past: list[Origin]) -> tuple[float, float]:
     """What is still to come by the shares of deals, and of amounts, of the past; and deals not yet entered as in the past."""
-    usual, one = _mean(won, here.day), pd.Timedelta(days=1)
+    usual = _mean(won, here.day)
     then = pd.concat([_bucketed(o, usual).assign(came=_came(o, won)) for o in past])
     then["hit"], then["n"] = then["came"] > 0, 1.0
     sums = then.groupby(["stage", "bucket"])[["hit", "n", "came", "amount"]].sum()
     now = _bucketed(here, usual)
     mine = sums.reindex(pd.MultiIndex.from_frame(now[["stage", "bucket"]]))
     amount = now["amount"].to_numpy()
-    unseen = np.mean([between(won[~won.index.isin(o.panel["opportunity_id"])], o.day + one, o.last) for o in past])
+    unseen = np.mean([between(won[~won.index.isin(o.panel["opportunity_id"])], o.day + ONE_DAY, o.last) for o in past])
     shares = (mine["hit"] / mine["n"], mine["came"] / mine["amount"])
     by_deals, by_amounts = (float((s.fillna(0.0).to_numpy() * amount).sum() + unseen) for s in shares)
     return by_deals, by_amounts

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.formats import count, plural
-from salesforecast.pipeline import combination, models, weeks
+from salesforecast.pipeline import weeks
 from salesforecast.pipeline.backtesting import Backtest
-from salesforecast.pipeline.outlook import current, scale
+from salesforecast.pipeline.outlook import current, futures, scale
 from salesforecast.tables import Crm
 
 MOST = 25
@@ -62,15 +62,12 @@ def watch(
 
 def _without(past: Backtest, combined: pd.DataFrame, top: np.ndarray) -> np.ndarray:
     """What the period may come to if a deal is not won: a row for each of some open deals (by place), a column per draw."""
-    now, row, n = current(past), combined.iloc[-1], past.draws.shape[1]
-    group = np.zeros(len(now.outlook.deals), dtype=int)
+    outlook = current(past).outlook
+    group = np.zeros(len(outlook.deals), dtype=int)
     group[top] = np.arange(1, len(top) + 1)
-    rest = np.zeros(len(now.outlook.kinds), dtype=int)
-    split = np.zeros((len(top) + 1, n))
-    drawn = models.draw(now.model, now.outlook, group, rest, n=n, seed=0)[:, :, 0]
-    split[: len(drawn)] = drawn
-    common = combination.factors(np.array([row["shock"]]), n)[0]
-    return row["booked"] + (split.sum(axis=0) - split[1:]) * row["scale"] * common
+    rest = np.zeros(len(outlook.kinds), dtype=int)
+    split = futures(past, combined, group, rest, len(top) + 1)[:, :, 0]
+    return np.asarray(combined["booked"].iloc[-1] + split.sum(axis=0) - split[1:])
 
 
 def reasons(past: Backtest, deals: pd.DataFrame, most: int = 2) -> tuple[list[str], list[str]]:

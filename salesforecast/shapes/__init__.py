@@ -5,7 +5,7 @@ and how much room of `padding.top` is the title's (`title_height`). What depends
 expression of `width` or `padding`, so that a page only has to set those.
 """
 
-from salesforecast.shapes.frame import ACCENT, GREY, INK, SERIES, WARN, alt, text_width
+from salesforecast.shapes.frame import ACCENT, GREY, INK, SERIES, WARN, alt, rounded, text_width
 from salesforecast.shapes.many import funnel_plot, multiples
 from salesforecast.shapes.rows import bars, dots, steps
 from salesforecast.shapes.small import bullet, span, spark
@@ -13,5 +13,5 @@ from salesforecast.shapes.time import fan, ledger, lines
 
 __all__ = [
     "ACCENT", "GREY", "INK", "SERIES", "WARN", "alt", "bars", "bullet", "dots", "fan", "funnel_plot", "ledger", "lines",
-    "multiples", "span", "spark", "steps", "text_width",
+    "multiples", "rounded", "span", "spark", "steps", "text_width",
 ]  # fmt: skip

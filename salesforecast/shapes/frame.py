@@ -158,6 +158,11 @@ def round_figure(x: float) -> float:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
+def rounded(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The frame with four significant digits in these columns: the last ones of a fit differ between machines."""
+    return frame.assign(**{c: [float(f"{v:.4g}") for v in frame[c]] for c in columns})
+
+
 def _ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most so many round numbers that enclose the range."""
     if not high > low:
