@@ -454,6 +454,13 @@ def test_months_make_a_quarter_only_when_all_are_there():
     assert np.isnan(goals.target(with_targets(*months[:2]), Q("2025Q2")))
 
 
+def test_a_target_whose_period_cannot_be_read_belongs_to_none():
+    crm = with_targets(
+        ("next year", "", "", 7.0), ("2025-04", "", "", 10.0), ("2025-05", "", "", 20.0), ("2025-06", "", "", 30.0)
+    )
+    assert goals.target(crm, Q("2025Q2")) == 60
+
+
 def test_a_company_without_a_target_of_its_own_has_that_of_its_teams():
     crm = with_targets(("2025Q2", "", "North", 60.0), ("2025Q2", "", "South", 40.0), ("2025Q2", "R1", "", 55.0))
     assert goals.target(crm, Q("2025Q2")) == 100

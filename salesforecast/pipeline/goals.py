@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from salesforecast.errors import SettingError
 from salesforecast.periods import Period, period
 from salesforecast.tables import Crm
 
@@ -72,6 +73,6 @@ def _within(label: str, span: Period) -> float:
     """Which share of the span a smaller period covers; 0 when it is no part of it."""
     try:
         part = period(label, span.fiscal_year_start)
-    except ValueError:
+    except SettingError:
         return 0.0
     return part.days / span.days if span.since <= part.since and part.until <= span.until else 0.0
