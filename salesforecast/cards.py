@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from salesforecast import formats, words
 from salesforecast.text import clean
 
 
@@ -48,7 +49,7 @@ class Cards:
 
     def _repr_html_(self) -> str:
         rows = "".join(_card(card) for card in self.cards)
-        note = f'<p class="under">{html.escape(clean(self.note))}</p>' if self.note else ""
+        note = f'<p class="under" dir="auto">{html.escape(clean(self.note))}</p>' if self.note else ""
         return f'<table class="cards"><tbody>{rows}</tbody></table>{note}'
 
     def __str__(self) -> str:
@@ -60,17 +61,17 @@ class Cards:
 
 def _card(card: Card) -> str:
     """A row of a plain table, which reads well without a stylesheet; the page's stylesheet makes it a card."""
-    value = html.escape(clean(card.value))
+    value = html.escape(formats.label(clean(card.value)))
     if unit := re.fullmatch(r"([^A-Za-z&]+) ([^\d&]+)", value):
         value = f"{unit[1]} <small>{unit[2]}</small>"
-    of = "<br>".join(f"<span>{html.escape(clean(line))}</span>" for line in card.of)
+    of = "<br>".join(f'<span dir="auto">{html.escape(clean(line))}</span>' for line in card.of)
     changes = "".join(
         f'<div><span>{html.escape(clean(against))}</span> <b class="{"sure" if sure else "unsure"}">'
-        f"{html.escape(clean(change))}</b></div>"
+        f"{html.escape(formats.label(clean(change)))}</b></div>"
         for against, change, sure in card.changes
     )
     return (
-        f'<tr class="card"><th scope="row">{html.escape(clean(card.name))}</th><td class="value">{value}</td>'
+        f'<tr class="card"><th scope="row">{html.escape(words.of_page().of(clean(card.name)))}</th><td class="value">{value}</td>'
         f'<td class="of">{of}</td><td class="spark">{_spark(card)}</td><td class="changes">{changes}</td></tr>'
     )
 

@@ -18,6 +18,7 @@ import pandas as pd
 from IPython import get_ipython
 from IPython.display import display, update_display
 
+from salesforecast import words
 from salesforecast.cards import Cards
 from salesforecast.errors import CannotSay
 from salesforecast.formats import use_currency
@@ -58,10 +59,19 @@ def head(crm: Crm, period: Period, **only: str) -> None:
         What the page is limited to, by name: team="North". Empty ones are left out.
     """
     use_currency(crm.settings.currency)
+    words.use(crm.settings.locale)
     company, dates = crm.settings.company, dates_in_words(period, crm.as_of)
     part = ", ".join(f"{name} {clean(value)}" for name, value in only.items() if value)
     line = f"{md(company)}{', only ' + md(part) if part else ''}. {md(period.label)}: {dates}"
-    _put("head", {"text/markdown": line}, company=clean(company), period=period.label, dates=dates, part=part)
+    _put(
+        "head",
+        {"text/markdown": line},
+        company=clean(company),
+        period=period.label,
+        dates=dates,
+        part=part,
+        locale=words.of_page().tag,
+    )
 
 
 def in_short() -> None:

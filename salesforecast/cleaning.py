@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from salesforecast import derive, formats, ledger, rates, reading
+from salesforecast import derive, formats, ledger, rates, reading, words
 from salesforecast.crm import Export
 from salesforecast.crm.mapping import Mapping
 from salesforecast.errors import DataError, SettingError
@@ -51,6 +51,7 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
         When `as_of` is no day, or lies more than a month after the data end.
     """
     formats.use_currency(export.settings.currency)
+    words.use(export.settings.locale)
     found: list[pd.DataFrame] = []
     read = export.sources[export.sources["table"] != ""]
     mapping, files = export.mapping, read.groupby("table")["file"].agg(", ".join).to_dict()

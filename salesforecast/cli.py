@@ -1,4 +1,4 @@
-"""The shell: `salesforecast demo`, `report`, `check`, `list`, `sample`, `init`.
+"""The shell: `salesforecast demo`, `report`, `lab`, `check`, `list`, `sample`, `init`.
 
 Heavy imports happen inside the commands, so that `--help` answers at once.
 """
@@ -69,6 +69,20 @@ def _parser() -> argparse.ArgumentParser:
         help="a parameter of the notebooks; may be repeated",
     )
 
+    lab = command("lab", _lab, "open JupyterLab on your own copies of the notebooks, with your data in them")
+    lab.add_argument("data", type=Path, nargs="?", help="folder of the CRM export (the sample data)")
+    lab.add_argument("--config", type=Path, help="salesforecast.toml, when it is not in the data folder")
+    lab.add_argument(
+        "--in",
+        dest="folder",
+        type=Path,
+        default=Path("analyses"),
+        metavar="DIR",
+        help="folder of your copies (%(default)s)",
+    )
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab.add_argument("--port", type=int, help="the port to listen at (8888, or the next that is free)")
+
     check = command("check", _check, "say what is in the data, what was cleaned, and which analyses are possible")
     check.add_argument("data", type=Path, help="folder of the CRM export")
     check.add_argument("--config", type=Path, help="salesforecast.toml, when it is not in the data folder")
@@ -91,13 +105,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _demo(args: argparse.Namespace) -> int:
+def _sample_data(beside: Path) -> Path:
+    """The sample data; written anew where the package was installed from a wheel, which does not carry them."""
     sample = Path(__file__).parent.parent / "data" / "sample"
-    if not sample.is_dir():  # installed from a wheel, which does not carry it
+    if not sample.is_dir():
         from salesforecast import synthetic
 
-        sample = args.out.parent / "sample-data"
+        sample = beside / "sample-data"
         synthetic.write(sample)
+    return sample
+
+
+def _demo(args: argparse.Namespace) -> int:
+    sample = _sample_data(args.out.parent)
     return _run([], {"data": _shown(sample), "period": DEMO_PERIOD}, args.out, args.jobs)
 
 
@@ -154,6 +174,25 @@ def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> 
         print(f"salesforecast: the notebook '{o.name}' {o.status}{where}: {o.error}", file=sys.stderr)
     print(f"Report: {_shown(out / 'index.html')}")
     return 1 if failed else 0
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from salesforecast import lab
+    from salesforecast.cleaning import clean
+    from salesforecast.crm import load
+    from salesforecast.periods import ONE_DAY, period_at
+
+    data = args.data or _sample_data(Path())
+    crm, _ = clean(load(data, args.config))
+    period = (
+        period_at(crm.as_of + ONE_DAY, "Q", crm.settings.fiscal_year_start).previous().label
+    )  # the last that is over
+    config = str(args.config.resolve()) if args.config else ""
+    copied = lab.prepare(args.folder, data=str(data.resolve()), config=config, period=period)
+    kept = "" if copied else "; all were there already and are as you left them"
+    print(f"Your notebooks: {_shown(args.folder)} ({len(copied)} copied{kept}). To stop: Ctrl+C.", flush=True)
+    options = [*(["--no-browser"] if args.no_browser else []), *([f"--port={args.port}"] if args.port else [])]
+    return lab.serve(args.folder, options)
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """Figures in words, the same on every machine: money, shares, counts, days, changes, and the columns of tables.
 
-A minus is U+2212, a missing figure an en dash. Nothing here reads the locale.
+A minus is U+2212, a missing figure an en dash. Nothing here reads the machine's locale; the language of figures and
+labels is the one that `words.use` set, English without it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from salesforecast import words
+
 MISSING = "–"
 MINUS = "−"
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 Format = str | Callable[[Any], str]
 _currency = "$"
@@ -26,11 +28,22 @@ def missing(x: Any) -> bool:
     return bool(pd.isna(x)) or (isinstance(x, float) and math.isinf(x))
 
 
-def _figure(x: float, spec: str) -> str:
+def _bare(x: float, spec: str) -> str:
+    """The figure in English signs and digits."""
     text = format(x, spec)
     if not re.search("[1-9]", text):
         text = text.replace("-", "")  # no minus zero
     return text.replace("-", MINUS)
+
+
+def _figure(x: float, spec: str) -> str:
+    return _local(_bare(x, spec))
+
+
+def _local(bare: str) -> str:
+    """A figure as the language in use writes it."""
+    language, (figure, share, _) = words.in_use(), bare.partition("%")
+    return language.percent.format(figure=language.figures(figure)) if share else language.figures(figure)
 
 
 def _three(x: float) -> str:
@@ -38,8 +51,13 @@ def _three(x: float) -> str:
     return f"{x:.{2 if x < 9.995 else 1 if x < 99.95 else 0}f}"
 
 
-def _with_currency(amount: str, currency: str) -> str:
-    return currency + ("\u00a0" if currency[-1:].isalnum() else "") + amount
+def _with_currency(sign: str, bare: str, word: str, currency: str) -> str:
+    """An amount with its sign, its unit and its currency, each where the language in use has it."""
+    pattern = words.in_use().amount
+    if pattern.startswith("{currency}{"):
+        currency += "\u00a0" if currency[-1:].isalnum() else ""
+        return sign + pattern.format(currency=currency, figure=_local(bare) + word)
+    return pattern.format(currency=currency, figure=_local(sign + bare) + word)
 
 
 def use_currency(sign: str) -> None:
@@ -69,14 +87,15 @@ def money(x: Any, currency: str = "", *, short: bool = False) -> str:
         return MISSING
     size = abs(float(x))
     if round(size) < 10_000:
-        amount = f"{round(size):,}"
+        bare, word = f"{round(size):,}", ""
     else:
-        for unit, word in ((1e3, "k" if short else " thousand"), (1e6, "M"), (1e9, "B")):
-            if size < 999.5 * unit or unit == 1e9:
-                amount = (_three(size / unit) if size < 999.5 * unit else f"{size / unit:,.0f}") + word
-                break
-    sign = MINUS if x < 0 and re.search("[1-9]", amount) else ""
-    return sign + _with_currency(amount, currency or _currency)
+        scales = words.in_use().scales
+        ends = [*(0.9995 * scale.size for scale in scales[1:]), math.inf]
+        scale = next(scale for scale, end in zip(scales, ends, strict=True) if size < end)
+        scaled, word = size / scale.size, scale.short if short else scale.long
+        bare = _three(scaled) if scaled < 999.5 else f"{scaled:,.0f}"
+    sign = MINUS if x < 0 and re.search("[1-9]", bare) else ""
+    return _with_currency(sign, bare, word, currency or _currency)
 
 
 def percent(x: Any, digits: int = 0) -> str:
@@ -100,8 +119,8 @@ def points(x: Any) -> str:
     """
     if missing(x):
         return MISSING
-    whole = _signed(100 * x, ".0f")
-    return whole if whole == "no change" else whole + (" point" if whole[1:] == "1" else " points")
+    bare, whole = _bare(100 * x, ".0f"), _signed(100 * x, ".0f")
+    return whole if not re.search("[1-9]", bare) else whole + (" point" if bare.lstrip(MINUS) == "1" else " points")
 
 
 def points_bare(x: Any) -> str:
@@ -152,7 +171,7 @@ def duration(x: Any) -> str:
         if size * scale >= 1 or unit == "second":
             value = float(x) * scale
             rounded = f"{value:.1f}".removesuffix(".0") if abs(value) < 9.95 else f"{value:,.0f}"
-            return f"{rounded.replace('-', MINUS)} {unit}{'' if rounded == '1' else 's'}"
+            return f"{_local(rounded.replace('-', MINUS))} {words.t(unit + ('' if rounded == '1' else 's'))}"
     raise AssertionError
 
 
@@ -179,10 +198,10 @@ def change(x: Any) -> str:
 
 
 def _signed(x: Any, spec: str) -> str:
-    text = _figure(float(x), spec)
-    if not re.search("[1-9]", text):
-        return "no change"
-    return text if text.startswith(MINUS) else "+" + text
+    bare = _bare(float(x), spec)
+    if not re.search("[1-9]", bare):
+        return words.t("no change")
+    return _local(bare if bare.startswith(MINUS) else "+" + bare)
 
 
 def between(lower: Any, upper: Any, fmt: Format) -> str:
@@ -196,7 +215,7 @@ def between(lower: Any, upper: Any, fmt: Format) -> str:
     if missing(lower) or missing(upper):
         return MISSING
     say = speaker(fmt)
-    return f"{say(lower)} to {say(upper)}"
+    return words.in_use().between.format(lower=say(lower), upper=say(upper))
 
 
 def plural(n: Any, one: str, many: str = "") -> str:
@@ -223,8 +242,43 @@ def day(x: Any) -> str:
     """
     if missing(x):
         return MISSING
-    at = pd.Timestamp(x)
-    return f"{at.day} {MONTHS[at.month - 1]} {at.year}"
+    return dated(words.in_use().day, x)
+
+
+def dated(pattern: str, x: Any) -> str:
+    """A date in a pattern of the language in use: `day`, `month` or `month_day` of `words.Language`.
+
+    Examples
+    --------
+    >>> dated(words.in_use().month, "2025-06-08")
+    'Jun 2025'
+    """
+    at, language = pd.Timestamp(x), words.in_use()
+    day, year = language.figures(str(at.day)), language.figures(str(at.year))
+    return pattern.format(day=day, month=language.months[at.month - 1], year=year)
+
+
+def label(text: str) -> str:
+    """A figure in English words, as `money` or `percent` write it, in the language of the page.
+
+    Examples
+    --------
+    >>> label("$68.9 thousand"), label("no change")
+    ('$68.9 thousand', 'no change')
+    """
+    language = words.of_page()
+    found = re.fullmatch(rf"([+{MINUS}]?)(\D*?)\s?([\d.,]+)\s?(\D*)", text)
+    if language.tag == "en" or found is None:
+        return language.of(text)
+    sign, currency, figure, unit = found.groups()
+    if unit == "%":
+        return language.percent.format(figure=language.figures(sign + figure))
+    scale = {"k": 1e3, "thousand": 1e3, "M": 1e6, "B": 1e9}.get(unit)
+    with words.labels():
+        if scale:
+            return money(float(figure.replace(",", "")) * scale * (-1 if sign == MINUS else 1), currency or " ").strip()
+        written = _with_currency(sign, figure, "", currency) if currency else language.figures(sign + figure)
+        return f"{written} {words.t(unit)}" if unit else written
 
 
 def share(x: Any) -> str:
@@ -235,7 +289,7 @@ def share(x: Any) -> str:
     >>> share(0.527), share(None)
     ('53', '–')
     """
-    return percent(x).removesuffix("%")
+    return MISSING if missing(x) else _local(_bare(float(x), ".0%").removesuffix("%"))
 
 
 def figure(digits: int) -> Callable[[Any], str]:
@@ -318,7 +372,7 @@ def verdict(x: Any) -> str:
     >>> verdict("above"), verdict("same"), verdict("few"), verdict(None)
     ('above', 'no', 'too few', '–')
     """
-    return MISSING if missing(x) else VERDICTS.get(x, str(x))
+    return MISSING if missing(x) else words.t(VERDICTS.get(x, str(x)))
 
 
 COLUMNS: dict[str, Column] = {
@@ -488,5 +542,6 @@ def column(name: object) -> Column:
     >>> column("win_rate").header, column("lead_source").header, column("n_won").format
     ('Win rate', 'Lead source', None)
     """
-    words = str(name).replace("_", " ").strip()
-    return COLUMNS.get(str(name)) or Column(words[:1].upper() + words[1:])
+    said = str(name).replace("_", " ").strip()
+    known = COLUMNS.get(str(name)) or Column(said[:1].upper() + said[1:])
+    return known._replace(header=words.t(known.header), unit=words.t(known.unit))

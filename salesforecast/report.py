@@ -108,14 +108,16 @@ def parameters(path: str | Path) -> dict[str, Parameter]:
     return _declared(_read(path), Path(path).stem)
 
 
-def copy_for_project(path: str | Path, to: str | Path, *, data: str) -> None:
-    """Copy a notebook without its outputs, with another default for the parameter `data`."""
+def copy_for_project(path: str | Path, to: str | Path, **values: str) -> None:
+    """Copy a notebook without its outputs, with other defaults for the parameters named."""
     nb = _read(path)
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         if _tagged(cell, "parameters"):
-            cell.source = re.sub(r'(?m)^(data: str = )"[^"]*"', lambda m: f"{m[1]}{json.dumps(data)}", cell.source)
+            for name, value in values.items():
+                new = json.dumps(value, ensure_ascii=False)
+                cell.source = re.sub(rf'(?m)^({name}: str = )"[^"]*"', lambda m, new=new: m[1] + new, cell.source)
     nbformat.write(nb, to)
 
 

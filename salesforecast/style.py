@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from salesforecast import words
 from salesforecast.formats import (
     COLUMNS,
     MISSING,
@@ -300,8 +301,16 @@ class _Cells(NamedTuple):
     head: str
     css: str
     texts: list[str]
+    figures: pd.Series | None = None
+
+    def sort(self, row: int) -> str:
+        """The figure itself for the page to sort by, where it is not written in English signs and digits."""
+        if self.figures is None or words.in_use().tag == "en" or missing(self.figures.iloc[row]):
+            return ""
+        return f' data-sort="{float(self.figures.iloc[row]):.6g}"'
 
 
+@words.labels()
 def table(frame: pd.DataFrame, *, currency: str = "", bold: str | None = None, total: str | None = None) -> str:
     """A frame as a plain HTML table in the look of the reports.
 
@@ -339,7 +348,7 @@ def table(frame: pd.DataFrame, *, currency: str = "", bold: str | None = None, t
         row = f'<th scope="row"{_class("long" if len(html.unescape(name)) > LONG else "")}><bdi>{name}</bdi></th>'
         for column_name, c in zip(shown[1:], cells[1:], strict=True):
             text = f"<bdi>{c.texts[i]}</bdi>" if c.css == "words" else c.texts[i]
-            row += f"<td{_class(c.css)}>{f'<b>{text}</b>' if column_name == bold else text}</td>"
+            row += f"<td{_class(c.css)}{c.sort(i)}>{f'<b>{text}</b>' if column_name == bold else text}</td>"
         rows.append(f"<tr>{row}</tr>\n")
     foot = []
     if rows and total is not None and cells[0].texts[-1] == html.escape(total):
@@ -382,24 +391,38 @@ def _cells(values: dict[str, pd.Series], name: str, currency: str) -> _Cells:
         estimate = bound["of"] if bound["of"] in values else (before or [name])[-1]
         _, say = _unit(estimate, values[estimate], currency)
         texts = [html.escape(between(a, b, say)) for a, b in zip(own, values[_upper(name)], strict=True)]
-        return _Cells(f"{bound['level'] or 95}%&nbsp;interval", "by", texts)
+        return _Cells(_interval(float(bound["level"] or 95)), "by", texts)
     if not _is_figure(own) and not pd.api.types.is_datetime64_any_dtype(own):
         say = verdict if known.format is verdict else _text
         return _Cells(f"<b>{html.escape(known.header)}</b>", "words", [html.escape(say(v)) for v in own])
     unit, say = _unit(name, own, currency)
     head = f"<b>{html.escape(known.header)}</b>" + (f" {html.escape(unit)}" if unit else "")
-    return _Cells(head, "", [html.escape(say(v)) for v in own])
+    return _Cells(head, "", [html.escape(say(v)) for v in own], own if _is_figure(own) else None)
+
+
+def _interval(level: float) -> str:
+    return f"{percent(level / 100)}&nbsp;{html.escape(words.t('interval'))}"
 
 
 def _is_figure(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
 
 
+def _scale(typical: float) -> tuple[float, str]:
+    """The unit in which a column of amounts is written: the second of the language, the first from ten of it on, or one."""
+    first, second = words.in_use().scales[:2]
+    if typical >= second.size:
+        return second.size, second.head
+    if typical >= 10 * first.size:
+        return first.size, first.head
+    return 1.0, ""
+
+
 def _text(x: Any) -> str:
     if missing(x):
         return MISSING
     if isinstance(x, bool | np.bool_):
-        return "yes" if x else "no"
+        return words.t("yes" if x else "no")
     if isinstance(x, int | float | np.number):
         return figure(0 if float(x).is_integer() else 2)(x)
     return day(x) if isinstance(x, dt.date) else str(x)
@@ -417,9 +440,7 @@ def _unit(name: str, values: pd.Series, currency: str) -> tuple[str, Callable[[A
     if known.format is None:
         whole = bool((sizes % 1 == 0).all())
         return known.unit, figure(0 if whole or typical >= 100 else 1 if typical >= 10 else 2 if typical >= 0.1 else 3)
-    divisor, word = next((u for u in ((1e6, "million"), (1e3, "thousand")) if typical >= u[0]), (1.0, ""))
-    if divisor == 1e3 and typical < 1e4:
-        divisor, word = 1.0, ""
+    divisor, word = _scale(typical)
     typical /= divisor
     digits = 0 if divisor == 1 or typical >= 100 else 1 if typical >= 10 else 2
     say = figure(digits)

@@ -222,6 +222,8 @@ class Settings:
         Sign or code that stands before amounts.
     fiscal_year_start : int
         Month in which the fiscal year starts; a fiscal year is named by the year in which it ends.
+    locale : str
+        The language of labels and figures: en, fa, hu, nb, uk, zh.
     crm : str
         Which mapping read the export.
     """
@@ -229,6 +231,7 @@ class Settings:
     company: str = "The company"
     currency: str = "$"
     fiscal_year_start: int = 1
+    locale: str = "en"
     crm: str = "salesforecast"
 
 

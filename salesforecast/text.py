@@ -8,6 +8,8 @@ import unicodedata
 
 import pandas as pd
 
+from salesforecast import words
+from salesforecast.formats import dated
 from salesforecast.periods import Period
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -85,6 +87,9 @@ def dates_in_words(period: Period, as_of: pd.Timestamp) -> str:
     '1 April to 30 June 2025. As of Sunday 8 June, day 69 of 91.'
     """
     last = period.until - pd.Timedelta(days=1)
+    language = words.of_page()
+    if language.tag != "en":
+        return _dates_elsewhere(period.since, last, as_of, language)
     span = f"{day_in_words(period.since, year=period.since.year != last.year)} to {day_in_words(last)}"
     today = f"{DAYS[as_of.day_of_week]} {day_in_words(as_of, year=as_of.year != last.year)}"
     if as_of < period.since:
@@ -93,3 +98,21 @@ def dates_in_words(period: Period, as_of: pd.Timestamp) -> str:
         return f"{span}. As of {today}; the period is complete."
     day, days = (as_of.normalize() - period.since).days + 1, (period.until - period.since).days
     return f"{span}. As of {today}, day {day} of {days}."
+
+
+def _dates_elsewhere(since: pd.Timestamp, last: pd.Timestamp, as_of: pd.Timestamp, language: words.Language) -> str:
+    """The same in another language, from the patterns its words have for the three English ones."""
+    with words.labels():
+        since_words, last_words, today = (dated(language.day, day) for day in (since, last, as_of))
+    span = language.between.format(lower=since_words, upper=last_words)
+    days = (last - since).days + 1
+    day = min(max((as_of.normalize() - since).days + 1, 0), days)
+    figures = {"day": language.figures(str(day)), "days": language.figures(str(days))}
+    pattern = (
+        "As of {today}, before it begins."
+        if as_of < since
+        else "As of {today}; the period is complete."
+        if as_of >= last
+        else "As of {today}, day {day} of {days}."
+    )
+    return f"{span}. {language.of(pattern).format(today=today, **figures)}"

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from salesforecast import words
 from salesforecast.errors import SettingError, unknown
 from salesforecast.tables import OUTCOMES, TABLES, Settings
 
@@ -165,6 +166,7 @@ def parse(content: dict[str, Any], where: str) -> Mapping:
     base = mappings()[crm] if crm else Mapping()
     given = {name: _read(rest, name, type(default), where, default) for name, default in _defaults(base.settings)}
     settings = replace(base.settings, **given)
+    words.language(settings.locale)  # an unknown one is refused here
     if not 1 <= settings.fiscal_year_start <= 12:
         raise SettingError(f"{where}: fiscal_year_start is {settings.fiscal_year_start}; it is a month, 1 to 12.")
     stages = tuple(_stage(s, where) for s in _read(rest, "stage", list, where, []))

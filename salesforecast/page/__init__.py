@@ -18,7 +18,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import vl_convert
 from markupsafe import Markup, escape
 from nbconvert.exporters import TemplateExporter
 
+from salesforecast import words
 from salesforecast.text import plain
 
 HERE = Path(__file__).parent
@@ -347,7 +348,8 @@ class PageExporter(TemplateExporter):
         resources = self._init_resources(resources)
         given = resources.get("salesforecast", {})
         links = given.get("links", [(page.name, "")])
-        return self.print("page.html.j2", page=page, links=links, this=given.get("this", "")), resources
+        shown = {"page": page, "links": links, "this": given.get("this", ""), "locale": page.head.get("locale", "en")}
+        return self.print("page.html.j2", **shown), resources
 
     def print(self, template: str, **shown: Any) -> str:
         """A template of this folder filled in, with what it may run named by hash in its policy."""
@@ -362,9 +364,16 @@ class PageExporter(TemplateExporter):
         payload = json.dumps(charts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         for sign in "<>&\u2028\u2029":
             payload = payload.replace(sign, f"\\u{ord(sign):04x}")
+        language = words.language(shown.pop("locale", "en"))
+        english = "" if language.tag == "en" else Markup(' lang="en" dir="auto"')
+        shown |= {"language": language, "t": language.of, "rows": partial(_rows, language), "english": english}
         parts = {"style": style, "script": script, "payload": payload, "runtime": packed}
         shown |= {name: Markup(text) for name, text in parts.items()}
         return str(self.environment.get_template(template).render(policy=policy, **shown))
+
+
+def _rows(language: words.Language, rows: int) -> str:
+    return f"{language.figures(f'{rows:,}')} {language.of('row' if rows == 1 else 'rows')}"
 
 
 def digest(text: str) -> str:

@@ -47,6 +47,75 @@
     });
   }
 
+  // ---- long tables: a field leaves only the rows that hold its words
+  for (const table of document.querySelectorAll(".scroll table")) {
+    const body = table.tBodies[0];
+    const kept = Number(document.body.dataset.filter);
+    if (!body || body.rows.length < kept) continue;
+    const field = document.createElement("input");
+    Object.assign(field, { type: "search", className: "filter", placeholder: document.body.dataset.words });
+    field.setAttribute("aria-label", document.body.dataset.words);
+    const left = document.createElement("output");
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of body.rows) {
+        const text = [...row.cells].map(cell => cell.textContent).join(" ").toLowerCase();
+        row.hidden = !words.every(word => text.includes(word));
+        shown += !row.hidden;
+      }
+      left.textContent = words.length ? `${shown} / ${body.rows.length}` : "";
+    });
+    const line = document.createElement("p");
+    line.className = "filtering";
+    line.append(field, left);
+    table.closest(".scroll").before(line);
+  }
+
+  // ---- what a mark says, beside the pointer
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  const tooltip = (_, event, __, value) => {
+    tip.hidden = value === null || value === undefined || value === "";
+    if (tip.hidden) return;
+    const said = typeof value === "object" ? Object.entries(value) : [["", value]];
+    tip.replaceChildren(...said.map(([name, text]) => {
+      const line = document.createElement("p");
+      const head = document.createElement("span");
+      const what = document.createElement("bdi");
+      [head.textContent, what.textContent] = [name, text];
+      line.append(head, what);
+      return line;
+    }));
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 4))}px`;
+    tip.style.top = `${event.clientY + height + 24 > innerHeight ? event.clientY - height - 10 : event.clientY + 18}px`;
+  };
+
+  // ---- a click on a mark picks its name: the others fade in every chart, and its rows stand out in every table
+  let picked = null;
+  const named = element => element.__data__?.datum?.label ?? element.__data__?.datum?.series;
+  const pick = name => {
+    picked = name;
+    for (const element of document.querySelectorAll(".chart svg .role-mark *")) {
+      const own = named(element);
+      if (own !== undefined) element.classList.toggle("faded", name !== null && own !== name);
+    }
+    for (const head of document.querySelectorAll("tbody th[scope=row]")) {
+      head.parentElement.classList.toggle("picked", head.textContent === name);
+    }
+  };
+  addEventListener("keydown", event => {
+    if (event.key === "Escape") pick(null);
+  });
+  document.addEventListener("click", event => {
+    if (!event.target.closest(".chart")) return;
+    const name = named(event.target) ?? null;
+    pick(name === picked ? null : name);
+  });
+
   // ---- paper: what is closed on screen is open in print
   let opened = [];
   addEventListener("beforeprint", () => {
@@ -101,19 +170,19 @@
         hold.replaceChildren(inner);
         try {
           const result = await vegaEmbed(inner, fitted(charts[hold.dataset.chart], width), {
-            mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false,
+            mode: "vega-lite", ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip,
           });
           drawn.set(hold, { size, result });
         } catch (error) {
           console.error(error);
-          hold.textContent = "This chart could not be drawn.";
+          hold.textContent = document.body.dataset.failed;
         }
       }
     };
     await draw();
     let drawing = Promise.resolve();
     addEventListener("resize", () => {
-      drawing = drawing.then(draw);
+      drawing = drawing.then(draw).then(() => pick(picked));
     });
   }
   root.dataset.ready = "";

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import altair as alt
 import pandas as pd
 
+from salesforecast import words as languages
 from salesforecast.errors import SettingError, unknown
-from salesforecast.formats import MONTHS, Format, day, missing, money_in, speaker
+from salesforecast.formats import Format, dated, day, missing, money_in, speaker
 
 ACCENT, WARN, GREY, INK = "#0072B2", "#D55E00", "#72777D", "currentColor"
 SERIES = (ACCENT, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", WARN)
@@ -202,16 +203,18 @@ def tick_words(ticks: Sequence[float], fmt: Format, unit: str = "") -> list[str]
     currency = money_in(fmt)
     if currency is not None:
         top = max((abs(t) for t in ticks), default=0)
-        divisor, word = next((u for u in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if top >= u[0]), (1.0, ""))
-        last = speaker(fmt)(1).replace("1", "{}") + word  # the currency and its place
-        words = [f"{t / divisor:,.6g}".replace("-", "−") for t in ticks]
+        language = languages.in_use()
+        scales = [(scale.size, scale.short) for scale in reversed(language.scales) if top >= scale.size]
+        divisor, word = (scales or [(1.0, "")])[0]
+        last = speaker(fmt)(1).replace(language.figures("1"), f"{{}}{word}")  # the currency and its place
+        words = [language.figures(f"{t / divisor:,.6g}".replace("-", "−")) for t in ticks]
         return [*words[:-1], *(last.format(w) for w in words[-1:])]
     say = speaker(fmt)
     words = [say(t) for t in ticks]
     if callable(fmt) and not any("%" in w for w in words):
-        words[:-1] = [re.sub(r"[^\d.,]+$", "", w) for w in words[:-1]]
+        words[:-1] = [re.sub(r"[^\d.,٫٬]+$", "", w) for w in words[:-1]]
     if unit and words:
-        words[-1] += f" {unit}"
+        words[-1] += f" {languages.t(unit)}"
     return words
 
 
@@ -266,9 +269,10 @@ def along_of(values: pd.Series, unit: str = "", most: int = 6) -> Along:
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
         ticks = [t for t in _ticks(low, high, most + 1) if low <= t <= high]
         whole = bool((known % 1 == 0).all()) and low >= 1900 and high <= 2200  # years have no thousands
-        words = [str(t) if whole else f"{t:,}".replace("-", "−") for t in ticks]
+        figures = languages.in_use().figures
+        words = [figures(str(t) if whole else f"{t:,}".replace("-", "−")) for t in ticks]
         if unit and words:
-            words[-1] += f" {unit}"
+            words[-1] += f" {languages.t(unit)}"
         return Along([None if missing(v) else float(v) for v in values], [str(v) for v in values], ticks, words)
     names = [str(v) for v in pd.unique(values.dropna())]
     place = {name: i for i, name in enumerate(names)}
@@ -283,6 +287,7 @@ def along_of(values: pd.Series, unit: str = "", most: int = 6) -> Along:
 
 def _dates(first: pd.Timestamp, last: pd.Timestamp, most: int) -> tuple[list[float], list[str]]:
     """Round dates within a range: starts of years, quarters or months, else days."""
+    language = languages.in_use()
     for months in (1, 3, 12, 24, 60, 120):
         starts = pd.date_range(pd.Timestamp(first.year, 1, 1), last, freq=f"{months}MS")
         inside = [t for t in starts if t >= first]
@@ -291,13 +296,13 @@ def _dates(first: pd.Timestamp, last: pd.Timestamp, most: int) -> tuple[list[flo
         if len(inside) < 2:
             break
         if months >= 12:
-            return [_days(t) for t in inside], [str(t.year) for t in inside]
+            return [_days(t) for t in inside], [dated("{year}", t) for t in inside]
         named = [i == 0 or t.month == 1 for i, t in enumerate(inside)]
-        words = [MONTHS[t.month - 1] + (f" {t.year}" if y else "") for t, y in zip(inside, named, strict=True)]
+        words = [dated(language.month if y else "{month}", t) for t, y in zip(inside, named, strict=True)]
         return [_days(t) for t in inside], words
     step = max(1, math.ceil((last - first).days / max(1, most - 1)))
     inside = list(pd.date_range(first.normalize(), last, freq=f"{step}D"))
-    return [_days(t) for t in inside], [f"{t.day} {MONTHS[t.month - 1]}" for t in inside]
+    return [_days(t) for t in inside], [dated(language.month_day, t) for t in inside]
 
 
 def spread_apart(places: Sequence[float], low: float, high: float, gap: float) -> list[float]:

@@ -31,8 +31,10 @@ from salesforecast.shapes.frame import (
     x_of,
     y_of,
 )
+from salesforecast.words import labels
 
 
+@labels()
 def funnel_plot(
     frame: pd.DataFrame,
     limits: pd.DataFrame,
@@ -118,6 +120,7 @@ def funnel_plot(
     return framed(layers, room, height, title, subtitle)
 
 
+@labels()
 def multiples(
     frame: pd.DataFrame,
     x: str,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from salesforecast import words as languages
 from salesforecast.formats import MISSING, Format, between, column, missing, speaker
 from salesforecast.shapes.frame import (
     ACCENT,
@@ -31,6 +32,7 @@ from salesforecast.shapes.frame import (
     word_at,
     x_of,
 )
+from salesforecast.words import labels
 
 
 def _row(rows: int) -> alt.Y:
@@ -78,6 +80,7 @@ def _line(at: float, words: str, domain: Sequence[float], room: Room) -> list[An
     return layers
 
 
+@labels()
 def dots(
     frame: pd.DataFrame,
     value: str,
@@ -190,6 +193,7 @@ def _cell(x: Any, how: Format | None) -> str:
     return f"{x:,}".replace("-", "−") if isinstance(x, int | float | np.number) else str(x)
 
 
+@labels()
 def bars(
     frame: pd.DataFrame,
     value: str,
@@ -233,7 +237,7 @@ def bars(
             x=x,
             x2=alt.datum(0),
             color=alt.Color("named:N", scale=alt.Scale(domain=[True, False], range=[ACCENT, GREY]), legend=None),
-            opacity=alt.Opacity("named:N", scale=alt.Scale(domain=[True, False], range=[1, 0.5]), legend=None),
+            opacity=alt.Opacity("named:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, 1]), legend=None),
             tooltip=tooltip,
         )
         .properties(name="bars"),
@@ -245,6 +249,7 @@ def bars(
     return framed(layers, Room(left, end, phone_left, end), ROW * len(data), title, subtitle, top=0, bottom=0)
 
 
+@labels()
 def steps(
     frame: pd.DataFrame,
     label: str,
@@ -287,7 +292,7 @@ def steps(
         low, high = (start + float(row[k]) if not missing(row.get(k)) else None for k in ("lower", "upper"))
         word = say(change)
         if known and not whole and i and change >= 0:
-            word = f"+{word}" if any(c in word for c in "123456789") else "no change"
+            word = f"+{word}" if any(c.isdigit() and int(c) for c in word) else languages.t("no change")
         rows.append(
             {
                 "row": i,

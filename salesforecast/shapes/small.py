@@ -10,6 +10,7 @@ import pandas as pd
 
 from salesforecast.formats import missing
 from salesforecast.shapes.frame import GREY, INK, Room, alt, framed, reach_of, round_figure, text_width, x_of, y_of
+from salesforecast.words import labels
 
 
 def _strip(layers: Sequence[Any], width: float, description: str) -> alt.LayerChart:
@@ -32,6 +33,7 @@ def _marked(marks: Sequence[tuple[float, str, str]], domain: Sequence[float], wi
     return layers
 
 
+@labels()
 def bullet(
     value: float,
     *,
@@ -51,6 +53,7 @@ def bullet(
     return _strip([*layers, *_marked(marks, domain, width)], width, description)
 
 
+@labels()
 def span(
     value: float,
     lower: float,
@@ -74,6 +77,7 @@ def span(
     return _strip([*layers, dot.encode(x=x_of("at", domain, None), y=alt.value(7))], width, description)
 
 
+@labels()
 def spark(
     values: Sequence[float], *, year: int = 4, width: float = 200, height: float = 32, description: str
 ) -> alt.LayerChart:

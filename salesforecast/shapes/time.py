@@ -38,8 +38,10 @@ from salesforecast.shapes.frame import (
     x_of,
     y_of,
 )
+from salesforecast.words import labels
 
 
+@labels()
 def lines(
     frame: pd.DataFrame,
     x: str,
@@ -154,6 +156,7 @@ def lines(
     return framed(layers, room, height, title, subtitle)
 
 
+@labels()
 def fan(
     history: pd.DataFrame,
     future: pd.DataFrame,
@@ -253,6 +256,7 @@ def fan(
     return framed(layers, room, height, title, subtitle, hide=("mean-words",) if m > 1 else ())
 
 
+@labels()
 def ledger(frame: pd.DataFrame, *, fmt: Format, title: str, subtitle: str) -> alt.LayerChart:
     """Every past range, and where the outcome came to lie; a miss is orange and dated.
 
