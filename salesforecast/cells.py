@@ -7,10 +7,12 @@ machine; what differs between machines (versions) is in the metadata, which nbva
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from platform import python_version
 from typing import Any
 
@@ -23,12 +25,14 @@ from salesforecast.cards import Cards
 from salesforecast.errors import CannotSay
 from salesforecast.formats import use_currency
 from salesforecast.periods import Period
+from salesforecast.stakes import Forecast, Stake, kept
 from salesforecast.tables import Crm
 from salesforecast.text import clean, dates_in_words, md, plain, safe
 
 ROWS = 200
 VERSIONS = ("salesforecast", "pandas", "statsmodels", "scikit-learn", "altair")
 IN_SHORT = "salesforecast-in-short"
+RESULTS = "SALESFORECAST_RESULTS"  # names the folder for the frames behind the tables, while a report is made
 
 
 @dataclass
@@ -94,6 +98,9 @@ def show(
     note: str = "",
     bold: str | None = None,
     total: str | None = None,
+    stake: Stake | Sequence[Stake] | None = None,
+    forecast: Forecast | None = None,
+    headline: Cards | None = None,
 ) -> None:
     """Display a finding, the chart that shows it, and the table behind it.
 
@@ -111,12 +118,23 @@ def show(
         The column of the table that the finding is about.
     total : str, optional
         The name of the table's last row, where that sums up the others.
+    stake : Stake or sequence of Stake, optional
+        The money that hangs on the finding, by which the summary ranks it; of several the first is the finding's own, and
+        those with a lever are options that the summary weighs against each other. Nothing of it is shown here.
+    forecast : Forecast, optional
+        What the finding has said of a period, for later reports to hold against what came.
+    headline : Cards, optional
+        The figures of it that belong on the summary.
     """
     from salesforecast import style  # here, since it brings Altair, and the page needs only the words of this module
 
     finding = safe(" ".join(finding.split()))
     _said.findings[_cell("show")] = finding
-    _put("finding", {"text/markdown": finding, "text/plain": plain(finding)})
+    stakes = [stake] if isinstance(stake, Stake) else list(stake or ())
+    about: dict[str, Any] = {"stakes": [kept(one) for one in stakes]} if stakes else {}
+    about |= {"forecast": kept(forecast)} if forecast else {}
+    about |= {"headline": headline._repr_html_()} if headline else {}
+    _put("finding", {"text/markdown": finding, "text/plain": plain(finding)}, **about)
     if isinstance(chart, Cards):
         _put("cards", {"text/html": chart._repr_html_(), "text/plain": str(chart)})
     elif chart is not None:
@@ -131,7 +149,8 @@ def show(
         rows = f"{len(table):,} row{'' if len(table) == 1 else 's'}"
         content = style.table(table.head(ROWS), bold=bold, total=total) + more
         # the figures are in the HTML, rounded; unrounded ones would differ between machines
-        _put("table", {"text/html": content, "text/plain": f"Table, {rows}."}, rows=len(table))
+        about = {"rows": len(table)} | _result(table)
+        _put("table", {"text/html": content, "text/plain": f"Table, {rows}."}, **about)
     if note:
         _put("note", {"text/markdown": safe(note), "text/plain": plain(note)})
     _refresh()
@@ -210,6 +229,24 @@ def made(crm: Crm, **parameters: object) -> None:
 
 
 # ---- within ---------------------------------------------------------------------------------------------------------
+
+
+def _result(table: pd.DataFrame) -> dict[str, str]:
+    """While a report is made: the name under which the whole, unrounded frame is left for it."""
+    if not (folder := os.environ.get(RESULTS)):
+        return {}
+    whole = table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
+    whole = whole.set_axis([str(c) for c in whole.columns], axis=1)
+    name = f"{len(list(Path(folder).glob('*.parquet'))) + 1:03}"
+    try:
+        whole.to_parquet(Path(folder) / f"{name}.parquet", index=False)
+    except (ValueError, TypeError, NotImplementedError):  # columns of mixed values, or two of one name
+        columns = [
+            f"{c}_{i}" if again else c
+            for i, (c, again) in enumerate(zip(whole, whole.columns.duplicated(), strict=True))
+        ]
+        whole.set_axis(columns, axis=1).astype("str").to_parquet(Path(folder) / f"{name}.parquet", index=False)
+    return {"result": name}
 
 
 def _put(role: str, data: dict[str, Any], /, **more: object) -> None:

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pandas as pd
 
-from salesforecast import derive, formats, ledger, rates, reading, words
+from salesforecast import derive, formats, keeping, ledger, rates, reading, words
 from salesforecast.crm import Export
 from salesforecast.crm.mapping import Mapping
+from salesforecast.crm.source import Unread
 from salesforecast.errors import DataError, SettingError
 from salesforecast.fixes import fixes
 from salesforecast.ledger import ISSUES, SET_APART
 from salesforecast.periods import day
 from salesforecast.rules import LIST_PRICE, RULES, Frames, Rule, Scene, flag, set_apart
-from salesforecast.tables import Crm, breaches
+from salesforecast.tables import Crm, Settings, breaches
 from salesforecast.undoing import undo, writing
 
 __all__ = ["ISSUES", "RULES", "clean", "finding_summary", "fixes", "summary", "undo"]
@@ -50,8 +51,19 @@ def clean(export: Export, as_of: str = "") -> tuple[Crm, pd.DataFrame]:
     SettingError
         When `as_of` is no day, or lies more than a month after the data end.
     """
-    formats.use_currency(export.settings.currency)
-    words.use(export.settings.locale)
+    if isinstance(export, Unread) and (done := keeping.read(as_of, lambda: _clean(export, as_of)[0].written)):
+        _speak(done[0].settings)
+        return done
+    return _clean(export, as_of)
+
+
+def _speak(settings: Settings) -> None:
+    formats.use_currency(settings.currency)
+    words.use(settings.locale)
+
+
+def _clean(export: Export, as_of: str) -> tuple[Crm, pd.DataFrame]:
+    _speak(export.settings)
     found: list[pd.DataFrame] = []
     read = export.sources[export.sources["table"] != ""]
     mapping, files = export.mapping, read.groupby("table")["file"].agg(", ".join).to_dict()

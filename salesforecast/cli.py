@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from salesforecast import __version__
 from salesforecast.errors import SalesforecastError, SettingError
 
 DEMO_PERIOD = "2025Q2"
+SAID = {"without": "not possible with these data"}
+PARTS = ("team", "region", "rep", "product")  # of a company, for which there are filters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--as-of", default="", help="last day to be known, as 2025-06-30 (the last day in the data)")
     report.add_argument("--out", type=Path, help="folder of the report (reports/PERIOD)")
     report.add_argument("--jobs", type=int, default=2, help="notebooks at a time (%(default)s)")
+    report.add_argument(
+        "--each", choices=PARTS, help="a report for each team, region, rep or product, and a list of them"
+    )
     report.add_argument(
         "-p",
         dest="parameter",
@@ -136,7 +142,7 @@ def _report(args: argparse.Namespace) -> int:
     # What is wrong with the data, the period or a filter is said here, in one line, and not once per notebook.
     export = load(given["data"], given.get("config"))
     asked = period(given["period"], export.settings.fiscal_year_start)
-    crm, _ = clean(export, as_of=given.get("as_of", ""))
+    checked = crm, _ = clean(export, as_of=given.get("as_of", ""))
     asked.so_far(crm.as_of)
     first = crm.first_day
     if asked.until <= first:
@@ -146,12 +152,30 @@ def _report(args: argparse.Namespace) -> int:
         from salesforecast.privacy import coded
 
         crm = coded(crm)  # the filters are given as codes too, and no name is told
-    crm.only(**only)
-    part = "".join(f"-{name}-{''.join(ch for ch in value if ch.isalnum())[:40]}" for name, value in only.items())
-    return _run(args.notebook, given, args.out or Path("reports") / (asked.label + part), args.jobs)
+    some = crm.only(**only)
+    each = None
+    if args.each:
+        if args.each in only:
+            raise SettingError(f"--each {args.each} makes a report for every {args.each}; leave -p {args.each}=… out.")
+        deals = some.deals
+        values = sorted(deals[args.each].dropna().unique()) if args.each in deals else []
+        if not values:
+            raise SettingError(f"No deal has a {args.each}, so there is nothing to make a report for each of.")
+        each = args.each, values
+    from salesforecast.report.folder import slug
+
+    part = "".join(f"-{name}-{slug(value)}" for name, value in only.items()) + (f"-by-{args.each}" if args.each else "")
+    return _run(args.notebook, given, args.out or Path("reports") / (asked.label + part), args.jobs, each, checked)
 
 
-def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> int:
+def _run(
+    names: list[str],
+    parameters: dict[str, str],
+    out: Path,
+    jobs: int,
+    each: tuple[str, list[str]] | None = None,
+    checked: Any = None,
+) -> int:
     from salesforecast import report
 
     if jobs < 1:
@@ -163,17 +187,31 @@ def _run(names: list[str], parameters: dict[str, str], out: Path, jobs: int) -> 
             begun[name] = time.monotonic()
             print(f"  {name} …", file=sys.stderr, flush=True)
         else:
-            print(f"  {name}: {status} ({time.monotonic() - begun[name]:.1f} s)", file=sys.stderr, flush=True)
+            print(
+                f"  {name}: {SAID.get(status, status)} ({time.monotonic() - begun[name]:.1f} s)",
+                file=sys.stderr,
+                flush=True,
+            )
 
     outcomes = report.run(
-        names, out, parameters=parameters, folder=Path.cwd(), cwd=Path.cwd(), jobs=jobs, progress=progress
+        names,
+        out,
+        parameters=parameters,
+        folder=Path.cwd(),
+        cwd=Path.cwd(),
+        jobs=jobs,
+        progress=progress,
+        each=each,
+        checked=checked,
     )
-    failed = [o for o in outcomes if o.status != "ok"]
-    for o in failed:
+    for o in outcomes:
         where = f" in '{o.section}'" if o.section else ""
-        print(f"salesforecast: the notebook '{o.name}' {o.status}{where}: {o.error}", file=sys.stderr)
+        if o.failed:
+            print(f"salesforecast: the notebook '{o.name}' {o.status}{where}: {o.error}", file=sys.stderr)
+        elif o.status == "without":
+            print(f"  {o.name}: {o.error}", file=sys.stderr)
     print(f"Report: {_shown(out / 'index.html')}")
-    return 1 if failed else 0
+    return 1 if any(o.failed for o in outcomes) else 0
 
 
 def _lab(args: argparse.Namespace) -> int:

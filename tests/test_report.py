@@ -270,11 +270,13 @@ def test_results_of_a_former_run_never_pass_for_new_ones(tmp_path):
 def test_the_same_run_gives_the_same_bytes(project, made, tmp_path):
     out, _ = made
     report.run([], tmp_path / "again", folder=project, parameters={"period": "2025Q3", "n": "7"}, jobs=1)
-    files = sorted(path.name for path in out.iterdir())
-    assert files == sorted(path.name for path in (tmp_path / "again").iterdir())
-    assert "reps.html" in files
+    files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
+    assert {"reps.html", "tables.xlsx", "findings.json", "results/reps-frame.parquet"} <= {
+        path.as_posix() for path in files
+    }
     for name in files:
-        if name != "funnel.ipynb":  # a traceback may hold what differs
+        if name.name != "timing.json":  # the one file that says how long things took
             assert (out / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
@@ -298,7 +300,8 @@ def test_pages_of_the_former_run_go_and_other_files_stay(project, tmp_path):
     written(tmp_path / "notebooks/other.ipynb", QUIET)
     report.run(["other"], tmp_path / "out", folder=tmp_path)
     left = {path.name for path in (tmp_path / "out").iterdir()}
-    assert left == {"other.html", "other.ipynb", "index.html", "manifest.json", "notes.html"}
+    ours = {"other.html", "other.ipynb", "index.html", "manifest.json", "findings.json", "timing.json"}
+    assert left == ours | {"notes.html"}
 
 
 def test_progress_is_told(project, tmp_path):
@@ -401,7 +404,9 @@ def test_the_page_may_run_only_what_it_names_and_load_nothing(made, name):
     assert digest(re.search(r"<style>(.*?)</style>", page, flags=re.DOTALL)[1]) in policy
     for script in re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL):
         assert digest(script) in policy
-    assert not re.findall(r'(?:src|href|action|data)="(?!reps|funnel|quiet|index|#content)', page)
+    assert not re.findall(
+        r'(?:src|href|action|data)="(?!reps|funnel|quiet|index|tables|findings|manifest|#content)', page
+    )
     assert "http" not in re.sub(r'(http-equiv="|id="runtime">[^<]*)', "", page)
     assert len(page) < 1_500_000
 

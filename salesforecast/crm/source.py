@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from salesforecast import keeping
 from salesforecast.crm import currencies, matching, outcomes, unpivot
 from salesforecast.crm.files import ENDINGS, is_export, read
 from salesforecast.crm.mapping import CONFIG, Mapping, TableMapping, mappings, parse, read_config
@@ -53,6 +54,19 @@ class Export:
         return self.mapping.settings
 
 
+class Unread(Export):
+    """An export whose cleaned tables the run has kept: it is read only when something else of it is asked for."""
+
+    def __init__(self, path: str | Path, config: str | Path | None) -> None:
+        object.__setattr__(self, "asked", (path, config))
+
+    def __getattribute__(self, name: str) -> Any:
+        got = object.__getattribute__
+        if name in Export.__dataclass_fields__ and "read" not in got(self, "__dict__"):
+            object.__setattr__(self, "read", _load(*got(self, "asked")))
+        return getattr(got(self, "read"), name) if name in Export.__dataclass_fields__ else got(self, name)
+
+
 @dataclass(frozen=True)
 class _Read:
     """A sheet with the file it comes from, or the error that the file gave."""
@@ -84,6 +98,10 @@ def load(path: str | Path, config: str | Path | None = None) -> Export:
     SettingError
         When the config is not valid.
     """
+    return Unread(path, config) if keeping.kept(path, config) else _load(path, config)
+
+
+def _load(path: str | Path, config: str | Path | None) -> Export:
     files, folder = _files(path)
     config = Path(config) if config else folder / CONFIG if (folder / CONFIG).exists() else None
     declared = read_config(config) if config else {}

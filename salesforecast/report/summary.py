@@ -1,0 +1,122 @@
+"""The executive summary: the headline figures, what deserves attention, what could be done, what became of the last report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from salesforecast.formats import money
+from salesforecast.page import Page, finding
+from salesforecast.report.results import Said, cards, ranked
+from salesforecast.text import day_in_words
+
+MOST = 6  # findings with money at stake on the first sheet
+CARDS = 5
+short = partial(money, short=True)
+# The order of the headline figures, by the first words of their names; others follow in the order of the pages.
+HEADLINES = (
+    "Bookings",
+    "Attainment",
+    "Target",
+    "Forecast",
+    "Win rate",
+    "Pipeline",
+    "Open deals",
+    "Sales cycle",
+    "Time to close",
+    "Velocity",
+)
+
+
+def headline(said: Sequence[Said], pages: Mapping[str, Page]) -> Markup:
+    """Five cards: those the notebooks gave to the summary; where none did, those of the first page that has cards."""
+    found: dict[str, str] = {}
+    for one in said:
+        for name, row in cards(one.headline).items():
+            found.setdefault(name, row)
+    if not found:
+        return next((page.cards for page in pages.values() if page.cards), Markup())
+    order = sorted(
+        found, key=lambda name: next((i for i, word in enumerate(HEADLINES) if name.startswith(word)), len(HEADLINES))
+    )
+    rows = "".join(found[name] for name in order[:CARDS])
+    note = "Small lines: the last periods, the ring a year ago, the dot now. A change in grey may be chance alone."
+    under = f'<p class="under">{note}</p>' if "<polyline" in rows else ""
+    return Markup(f'<table class="cards"><tbody>{rows}</tbody></table>{under}')
+
+
+def attention(said: Sequence[Said], pages: Mapping[str, Page]) -> dict[str, Any]:
+    """The findings: those with money at stake, dearest first, and all the others by page."""
+    known = [one for one in ranked(said) if one.page in pages]
+    dear = [_item(one, pages) for one in known if one.amount > 0]
+    others = [one for one in said if one.page in pages and not one.amount > 0]
+    rest = dear[MOST:] + [_item(one, pages) for one in others]
+    return {"dear": dear[:MOST], "rest": rest}
+
+
+def _item(one: Said, pages: Mapping[str, Page]) -> dict[str, Any]:
+    stake = one.stakes[0] if one.stakes else None
+    return {
+        "amount": short(stake.amount) if stake and stake.amount > 0 else "",
+        "range": spread(stake.lower, stake.upper) if stake else "",
+        "sentence": finding(one.sentence),
+        "question": one.question,
+        "page": pages[one.page].name,
+        "address": f"{one.page}.html",
+    }
+
+
+def spread(lower: float, upper: float) -> str:
+    """A range of money in as few signs as it takes: 0.52 to 1.10M."""
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return ""
+    low, high = short(lower), short(upper)
+    return f"{low} to {high}"
+
+
+def proposals(recommended: pd.DataFrame, pages: Mapping[str, Page]) -> list[dict[str, Any]]:
+    """What could be done, for the template."""
+    return [
+        {
+            "amount": short(row.promised), "range": spread(row.lower, row.upper), "lever": finding(row.lever),
+            "found": short(row.estimate) if abs(row.promised - row.estimate) > 0.02 * abs(row.estimate) else "",
+            "evidence": row.evidence, "test": finding(row.test), "page": pages[row.page].name, "address": f"{row.page}.html",
+        }
+        for row in recommended.itertuples() if row.page in pages
+    ]  # fmt: skip
+
+
+def looked_back(
+    forecasts: pd.DataFrame, delivered: pd.DataFrame, changed: pd.DataFrame, pages: Mapping[str, Page]
+) -> dict[str, Any]:
+    """What became of the former reports, for the template."""
+    return {
+        "forecasts": [
+            {
+                "period": row.period, "day": _day(row.as_of), "mean": short(row.mean), "range": spread(row.lower, row.upper),
+                "actual": short(row.actual), "held": "inside" if row.held else "outside",
+            }
+            for row in forecasts.head(MOST).itertuples()
+        ],
+        "delivered": [
+            {
+                "lever": row.lever, "day": _day(row.as_of), "promised": short(row.promised), "range": spread(row.lower, row.upper),
+                "delivered": short(row.delivered) if pd.notna(row.delivered) else "not measured",
+                "delivered_range": spread(row.delivered_lower, row.delivered_upper),
+            }
+            for row in delivered.head(MOST).itertuples()
+        ],
+        "changed": [
+            {"question": row.question, "was": row.was, "now": row.now, "page": pages[row.page].name, "address": f"{row.page}.html"}
+            for row in changed.head(MOST).itertuples() if row.page in pages
+        ],
+    }  # fmt: skip
+
+
+def _day(iso: str) -> str:
+    return day_in_words(pd.Timestamp(iso)) if iso else ""
