@@ -185,10 +185,12 @@ def _run(
     def progress(name: str, status: str) -> None:
         if status == "started":
             begun[name] = time.monotonic()
-            print(f"  {name} …", file=sys.stderr, flush=True)
+            # a line at once: two notebooks may end in the same moment
+            print(f"  {name} …\n", end="", file=sys.stderr, flush=True)
         else:
             print(
-                f"  {name}: {SAID.get(status, status)} ({time.monotonic() - begun[name]:.1f} s)",
+                f"  {name}: {SAID.get(status, status)} ({time.monotonic() - begun[name]:.1f} s)\n",
+                end="",
                 file=sys.stderr,
                 flush=True,
             )

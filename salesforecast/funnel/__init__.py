@@ -19,6 +19,7 @@ from salesforecast.funnel.stages import (
     stage_conversion,
     time_in_stage,
 )
+from salesforecast.funnel.staked import cards_headline, stake_stalled, stake_velocity_drivers
 from salesforecast.funnel.velocity import (
     cards_metrics,
     changes,
@@ -41,6 +42,7 @@ from salesforecast.funnel.winning import (
 )
 
 __all__ = [
+    "cards_headline",
     "cards_metrics",
     "changes",
     "chart_lost_by_stage",
@@ -63,6 +65,8 @@ __all__ = [
     "metrics",
     "pipeline_age",
     "stage_conversion",
+    "stake_stalled",
+    "stake_velocity_drivers",
     "stalled",
     "time_in_stage",
     "trend",

@@ -197,7 +197,7 @@ def trend(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.Dat
     Returns
     -------
     DataFrame
-        One row per period, oldest first: period, open_deals, alive, average_size, win_rate, time_to_close, velocity.
+        One row per period, oldest first: period, bookings, open_deals, alive, average_size, win_rate, time_to_close, velocity.
     """
     now = period.so_far(as_of)
     spans = [
@@ -208,7 +208,9 @@ def trend(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.Dat
         ),
     ]
     draws, counts = _draws(deals, spans, as_of, replicates=0)
-    return counts[["period"]].assign(**{m: draws[m][:, 0] for m in METRICS}).iloc[::-1].reset_index(drop=True)
+    return (
+        counts[["period", "bookings"]].assign(**{m: draws[m][:, 0] for m in METRICS}).iloc[::-1].reset_index(drop=True)
+    )
 
 
 def cards_metrics(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataFrame) -> Cards:

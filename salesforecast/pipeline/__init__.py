@@ -32,6 +32,14 @@ from salesforecast.pipeline.shown import (
     table_bridge,
     table_range,
 )
+from salesforecast.pipeline.staked import (
+    cards_headline,
+    forecast_parts,
+    stake_coverage,
+    stake_parts,
+    stake_silent,
+    stake_watch,
+)
 from salesforecast.pipeline.watching import silent, watch
 
 __all__ = [
@@ -41,6 +49,7 @@ __all__ = [
     "bridge",
     "by_group",
     "calibration",
+    "cards_headline",
     "cards_parts",
     "chart_accuracy",
     "chart_bridge",
@@ -63,11 +72,16 @@ __all__ = [
     "finding_quarters",
     "finding_silent",
     "finding_watch",
+    "forecast_parts",
     "judged",
     "last_period",
     "lately",
     "parts",
     "silent",
+    "stake_coverage",
+    "stake_parts",
+    "stake_silent",
+    "stake_watch",
     "table_accuracy",
     "table_bridge",
     "table_range",

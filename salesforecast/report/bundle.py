@@ -18,7 +18,7 @@ from salesforecast.errors import SalesforecastError, SettingError, unknown
 from salesforecast.report import memory, writing
 from salesforecast.report.declared import declared, given, inject, notebooks, read, reported
 from salesforecast.report.folder import REPORT, SCRATCH, building, put, slugs
-from salesforecast.report.nursery import Nursery, modules
+from salesforecast.report.nursery import JOBS, Nursery, modules
 from salesforecast.report.running import Job, Outcome, execute
 from salesforecast.tables import Crm
 
@@ -201,6 +201,7 @@ def _made(
         for name, nb in bundle.notebooks.items():
             job = f"{bundle.folder.name}{PARTS}{name}" if value else name
             environment = {
+                JOBS: str(jobs),
                 cells.RESULTS: str(bundle.left / name),
                 keeping.FOLDER: str(bundle.left.parents[1 if value else 0] / "kept"),
             }

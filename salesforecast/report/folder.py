@@ -169,7 +169,7 @@ def slug(value: str) -> str:
 
     name = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", value)).strip("-")[:40].strip("-")
     # names that Windows keeps for itself
-    odd = name != value or re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d|index|manifest", name)
+    odd = name != value or not name or re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d|index|manifest", name)
     digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name}-{digest}".strip("-") if odd else name
 

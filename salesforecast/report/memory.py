@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.report.folder import lock
-from salesforecast.report.recommendations import WIDE, options
+from salesforecast.report.recommendations import WIDE
 from salesforecast.report.results import Said
 from salesforecast.stakes import LEVEL
 from salesforecast.text import plain
@@ -45,9 +45,9 @@ def entries(report: Report, said: Sequence[Said], recommended: pd.DataFrame) -> 
     Returns
     -------
     DataFrame
-        company, part, period, as_of, digest; kind (finding, forecast, option, recommendation); page; key (the question, the period
-        forecast, the option); text; amount, lower, upper (money; of a finding what is at stake, of an option its estimate, of a
-        recommendation what it promises); level (the figure that an option moves).
+        company, part, period, as_of, digest; kind (finding, forecast, recommendation); page; key (the question, the period
+        forecast, the option); text; amount, lower, upper (money; of a finding what is at stake, of a recommendation what it
+        promises); level (the figure that an option moves).
     """
     rows: list[dict[str, object]] = []
     for one in said:
@@ -60,10 +60,9 @@ def entries(report: Report, said: Sequence[Said], recommended: pd.DataFrame) -> 
             f = one.forecast
             rows.append({"kind": "forecast", "page": one.page, "key": f.period, "text": plain(one.sentence),
                          "amount": f.mean, "lower": f.lower, "upper": f.upper})  # fmt: skip
-    for kind, frame, amount in (("option", options(said), "amount"), ("recommendation", recommended, "promised")):
-        for row in frame.itertuples():
-            rows.append({"kind": kind, "page": row.page, "key": row.key, "text": plain(str(row.lever)), "amount": getattr(row, amount),
-                         "lower": row.lower, "upper": row.upper, "level": row.level})  # fmt: skip
+    for row in recommended.itertuples():
+        rows.append({"kind": "recommendation", "page": row.page, "key": row.key, "text": plain(str(row.lever)), "amount": row.promised,
+                     "lower": row.lower, "upper": row.upper, "level": row.level})  # fmt: skip
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).assign(**vars(report))
     return frame.astype(COLUMNS)
 
@@ -146,9 +145,10 @@ def delivered(former: pd.DataFrame, said: Sequence[Said]) -> pd.DataFrame:
         year; missing where the data do not show it). Most promised first.
     """
     first = former[former["kind"] == "recommendation"].sort_values("as_of", kind="stable").drop_duplicates("key")
-    now = options(said).set_index("key")
+    every = {s.key: {"level": s.level, "width": s.upper - s.lower} for one in said for s in one.stakes if s.key}
+    now = pd.DataFrame.from_dict(every, orient="index", columns=["level", "width"])
     rise = first["key"].map(now["level"]).astype("float64") - first["level"]
-    width_now = first["key"].map(now["upper"] - now["lower"]).astype("float64")
+    width_now = first["key"].map(now["width"]).astype("float64")
     error = np.hypot(width_now, first["upper"] - first["lower"]) / WIDE
     half = error * WIDE / 2
     found = pd.DataFrame({

@@ -33,6 +33,7 @@ os._exit(int(said or b"1"))
 """
 # What every kernel needs, and what the analyses import only when they come to it.
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "IPython")
+JOBS = "SALESFORECAST_JOBS"  # on how many forks the loops of a notebook may run
 LATER = (
     "pyarrow.parquet", "joblib", "scipy.optimize", "scipy.special", "scipy.stats", "sklearn.linear_model",
     "statsmodels.stats.proportion", "salesforecast.style", "salesforecast.cells", "salesforecast.cleaning",
@@ -201,6 +202,10 @@ def _kernel(connection: str, place: str, environment: dict[str, str]) -> None:
         os.environ.update(environment | {"JPY_PARENT_PID": str(os.getppid())})
         os.chdir(place)
         sys.path[0] = ""
+        if (jobs := int(environment.get(JOBS, "1"))) > 1:
+            from salesforecast.report import forks
+
+            forks.enable(jobs)
         from ipykernel.kernelapp import IPKernelApp
 
         IPKernelApp.launch_instance(argv=["-f", connection])

@@ -34,6 +34,7 @@ from salesforecast.reps.ramp import (
 from salesforecast.reps.scorecard import chart_scorecard, finding_scorecard, scorecard
 from salesforecast.reps.spells import spells, years
 from salesforecast.reps.staff import owned, roster, within
+from salesforecast.reps.staked import stake_hire_or_improve, stake_neglected, stakes_stage_gaps
 
 __all__ = [
     "change",
@@ -77,6 +78,9 @@ __all__ = [
     "spells",
     "spoken",
     "stage_gaps",
+    "stake_hire_or_improve",
+    "stake_neglected",
+    "stakes_stage_gaps",
     "trained",
     "within",
     "years",

@@ -1,0 +1,100 @@
+"""What hangs on the findings of the funnel in money, and the figures of it that belong on the summary."""
+
+from __future__ import annotations
+
+from functools import partial
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from salesforecast import style
+from salesforecast.cards import Card, Cards
+from salesforecast.funnel.velocity import cards_metrics
+from salesforecast.stakes import Stake, at_80
+
+YEAR = 365
+Z = NormalDist().inv_cdf(0.975)
+
+
+def stake_velocity_drivers(drivers: pd.DataFrame) -> Stake | None:
+    """What the factor that clearly took most from the velocity costs in a year, should it stay so; nothing where none clearly did.
+
+    Parameters
+    ----------
+    drivers : DataFrame
+        From `velocity_drivers`: against, driver, part, lower, upper (money a day, 95%). The first period compared with counts.
+    """
+    first = drivers[drivers["against"] == drivers["against"].iloc[0]].iloc[1:-1]
+    clear = first[first["upper"] < 0]
+    if clear.empty:
+        return None
+    worst = clear.loc[clear["part"].idxmin()]
+    cost = -worst["part"] * YEAR
+    return Stake(cost, *at_80(cost, -worst["upper"] * YEAR, -worst["lower"] * YEAR, 0.95))
+
+
+def stake_stalled(ages: pd.DataFrame) -> Stake | None:
+    """What the stalled deals may still bring: their amounts times the chance that deals of their age have.
+
+    Parameters
+    ----------
+    ages : DataFrame
+        From `pipeline_age`: amount, chance, stalled.
+    """
+    late = ages[ages["stalled"] & ages["chance"].notna()]
+    expected = float((late["amount"] * late["chance"]).sum())
+    return Stake(expected) if expected > 0 else None
+
+
+def cards_headline(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataFrame) -> Cards:
+    """The figures of the period for the summary: bookings, win rate, pipeline, time to close, velocity.
+
+    The change of bookings is clear when the interval of the ratio leaves out 1: bookings are a number of wins, as uncertain as a
+    Poisson number, times their mean amount, with its interval.
+
+    Parameters
+    ----------
+    metrics, changes, trend : DataFrame
+        From the functions of these names.
+    """
+    now = metrics.iloc[0]
+    money = partial(style.money, short=True)
+    cards = {card.name: card for card in cards_metrics(metrics, changes, trend).cards}
+    moves = tuple(
+        (f"vs {was['period']}", style.change(now["bookings"] / was["bookings"] - 1), _clear(now, was))
+        for _, was in metrics.iloc[1:].iterrows()
+        if now["bookings"] > 0 and was["bookings"] > 0
+    )
+    wins = f"from {style.plural(now['valued'], 'won deal')}"
+    spark = tuple(trend["bookings"].fillna(0.0)) if trend["bookings"].notna().sum() > 2 else ()
+    year = {4: 1, 6: 4, 7: 12}[len(str(now["period"]))]
+    bookings = Card(f"Bookings, {now['period']}", money(now["bookings"]), (wins,), moves, spark, year)
+    shown = [bookings, cards["Win rate"]]
+    if pd.notna(now["open_amount"]):
+        alive = "" if pd.isna(now["alive"]) else f"{style.percent(now['alive'])} of them alive"
+        old = cards["Open deals"]
+        of = tuple(line for line in (f"in {style.plural(now['open_deals'], 'open deal')}", alive) if line)
+        moves = tuple((f"deals {against}", change, sure) for against, change, sure in old.changes)
+        shown.append(
+            Card(
+                "Pipeline",
+                money(now["open_amount"]),
+                of,
+                moves,
+                old.spark,
+                year,
+            )
+        )
+    return Cards([*shown, cards["Time to close"], cards["Velocity"]])
+
+
+def _clear(now: pd.Series, was: pd.Series) -> bool:
+    error = np.sqrt(_relative(now) + _relative(was))
+    return bool(abs(np.log(now["bookings"] / was["bookings"])) > Z * error)
+
+
+def _relative(row: pd.Series) -> float:
+    """The relative variance of the bookings of a period; without an interval of the mean amount nothing is clear."""
+    mean = (row["average_size_upper"] - row["average_size_lower"]) / (2 * Z * row["average_size"])
+    return float(np.nan_to_num(1 / row["valued"] + mean**2, nan=np.inf))
