@@ -46,7 +46,8 @@ def recommended(options: pd.DataFrame, most: int = MOST) -> pd.DataFrame:
     Of many noisy estimates the highest is high by luck too. So each is drawn towards the mean of all, the more the less it is
     known (normal-normal). The spread of the true values is Paule and Mandel's: of the estimates tried (benchmarks/README.md) its
     promises for the best of 3 to 12 options come nearest to what is delivered. The range allows for its uncertainty. What a
-    notebook has shrunk among its own alike is left as it is. An option without a range promises nothing, since it cannot be said how much of it is luck.
+    notebook has shrunk among its own alike is left as it is. An option without a range promises nothing, since it cannot be said
+    how much of it is luck.
 
     Parameters
     ----------

@@ -1,0 +1,136 @@
+"""What hangs on findings in money: counted by hand, and on nobody by luck."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import deals
+
+from salesforecast import funnel, pipeline, reps
+from salesforecast.periods import period
+from salesforecast.stakes import Forecast, Stake, kept, stake
+from salesforecast.tables import Crm
+
+
+def test_a_stake_comes_back_as_it_was_kept():
+    whole = Stake(1.5, 1.0, 2.0, lever="Call", key="k", test="Try", evidence="test", shrunk=True, level=-3.0)
+    assert stake(kept(whole)) == whole
+    assert kept(Forecast("2025Q2", 1.0)) == {"period": "2025Q2", "mean": 1.0}
+    with pytest.raises(ValueError, match="evidence is one of association"):
+        Stake(1.0, evidence="hope")
+
+
+def drivers(*parts):
+    """Two years back and one: rows of driver, part, lower, upper a day."""
+    first = [("2025Q1", 900.0, 0.0, 0.0), *parts, ("2025Q2", 800.0, 0.0, 0.0)]
+    rows = [("2025Q1", *row) for row in first] + [("2024Q2", "x", -9e9, -9e9, -9e9)]
+    return pd.DataFrame(rows, columns=["against", "driver", "part", "lower", "upper"])
+
+
+def test_the_factor_that_clearly_took_most_costs_a_year_of_its_part():
+    found = funnel.stake_velocity_drivers(
+        drivers(("a", -50.0, -120.0, 20.0), ("b", -10.0, -20.0, -4.0), ("c", 30.0, 10.0, 50.0))
+    )
+    assert found.amount == 3650.0
+    assert 4 * 365 < found.lower < found.amount < found.upper < 20 * 365
+    assert found.lever == "", "nothing is proposed"
+
+
+def test_nothing_is_at_stake_where_no_factor_clearly_took_anything():
+    assert funnel.stake_velocity_drivers(drivers(("a", -50.0, -120.0, 20.0))) is None
+
+
+def test_stalled_deals_count_at_the_chance_of_their_age():
+    ages = pd.DataFrame(
+        {"amount": [1000.0, 500.0, 70.0], "chance": [0.5, 0.01, np.nan], "stalled": [False, True, True]}
+    )
+    assert funnel.stake_stalled(ages).amount == 5.0
+    assert funnel.stake_stalled(ages.assign(stalled=False)) is None
+
+
+def parts(mean, lower, upper, target=None):
+    rows = [("Won so far", 20.0, 20.0, 20.0), ("Forecast", mean, lower, upper)]
+    if target:
+        rows += [("Target", target, np.nan, np.nan), ("Gap", target - mean, target - upper, target - lower)]
+    return pd.DataFrame(rows, columns=["part", "amount", "lower", "upper"]).assign(chance=0.5)
+
+
+def test_the_shortfall_is_its_mean_over_all_that_may_happen():
+    sd = (120 - 80) / (2 * 1.2815516)
+    draws = np.random.default_rng(0).normal(100, sd, 400_000)
+    for target in (70, 100, 130):
+        found = pipeline.stake_parts(parts(100.0, 80.0, 120.0, target))
+        assert found.amount == pytest.approx(np.maximum(target - draws, 0).mean(), abs=0.1)
+        assert (found.lower, found.upper) == (max(0, target - 120), max(0, target - 80))
+    assert pipeline.stake_parts(parts(100.0, 80.0, 120.0)) is None, "without a target nothing falls short of it"
+
+
+def test_the_deals_that_matter_most_are_each_won_or_not():
+    watch = pd.DataFrame({"amount": [100.0, 50.0], "chance": [0.5, 1.0], "expected": [50.0, 50.0]})
+    found = pipeline.stake_watch(watch)
+    assert (found.amount, found.lower, found.upper) == (100.0, 50.0, 150.0)
+    assert pipeline.stake_watch(watch.assign(expected=0.0)) is None
+
+
+def test_coverage_and_silent_deals_are_worth_what_is_missing_or_expected():
+    row = pd.DataFrame({"missing_pipeline": [200.0], "conversion": [0.25]})
+    assert pipeline.stake_coverage(row).amount == 50.0
+    assert pipeline.stake_coverage(row.assign(missing_pipeline=-1.0)) is None
+    assert pipeline.stake_silent(pd.DataFrame({"expected": [7.0]})).amount == 7.0
+    assert pipeline.stake_silent(pd.DataFrame({"expected": [0.0]})) is None
+
+
+def test_nobody_is_proposed_for_help_on_luck():
+    gaps = pd.DataFrame({
+        "rep_id": ["1", "2"], "rep": ["*Ann*", "Bo"], "stage": ["Quote", "Quote"], "worth": [100.0, 90.0],
+        "lower_90": [50.0, -10.0], "upper_90": [150.0, 190.0], "named": [True, False],
+    })  # fmt: skip
+    ann, bo = reps.stakes_stage_gaps(gaps)
+    assert ann.lever == r"Help **\*Ann\*** at **Quote**" and ann.shrunk and ann.level == -100.0
+    assert 50 < ann.lower < 100 < ann.upper < 150
+    assert bo.lever == "" and bo.key == "gap of 2 at Quote" and bo.level == -90.0
+    assert "Bo" not in str(bo)
+
+
+def test_the_cost_of_one_more_rep_is_taken_off():
+    options = pd.DataFrame(
+        {"worth": [500.0, 1.0], "lower_90": [400.0, 0.0], "upper_90": [600.0, 2.0], "cost": [450.0, np.nan]}
+    )
+    found = reps.stake_hire_or_improve(options)
+    assert found.amount == 50.0 and found.lower < 0 < found.upper
+    assert "not taken off" in reps.stake_hire_or_improve(options.assign(cost=np.nan)).lever
+
+
+def test_quiet_deals_are_worth_their_chance():
+    rng = np.random.default_rng(3)
+    rows = [(d, d + 10, "won" if rng.random() < 0.4 else "lost") for d in range(300)]
+    frame = deals(*rows, *((290 + i, None, "open") for i in range(5)))
+    stages = pd.DataFrame({"stage": ["Open"], "rank": [1.0], "outcome": ["open"]})
+    crm = Crm(
+        {"opportunities": frame.assign(stage="Open"), "stages": stages},
+        pd.Timestamp("2025-01-01") + pd.Timedelta(days=311),
+    )
+    quiet = pd.DataFrame({"amount": [1000.0, 1000.0], "age": [2, 3]})
+    share = np.mean([outcome == "won" for *_, outcome in rows])
+    found = reps.stake_neglected(quiet, crm)
+    assert found.amount == pytest.approx(2000 * share, rel=0.1)
+    assert found.lower <= found.amount <= found.upper
+    assert reps.stake_neglected(quiet.head(0), crm) is None
+
+
+def test_the_headline_has_bookings_with_a_change_that_is_clear_only_beyond_chance(sample):
+    span = period("2025Q2")
+    metrics = funnel.metrics(sample.deals, period=span, as_of=sample.as_of)
+    changes = funnel.changes(sample.deals, period=span, as_of=sample.as_of)
+    trend = funnel.trend(sample.deals, period=span, as_of=sample.as_of)
+    cards = {card.name: card for card in funnel.cards_headline(metrics, changes, trend).cards}
+    assert list(cards) == ["Bookings, 2025Q2", "Win rate", "Pipeline", "Time to close", "Velocity"]
+    won = sample.deals[
+        (sample.deals["outcome"] == "won") & sample.deals["closed_date"].between("2025-04-01", "2025-06-30")
+    ]
+    assert cards["Bookings, 2025Q2"].value == f"${won['amount'].sum() / 1e6:.2f}M"
+    assert cards["Bookings, 2025Q2"].spark[-1] == won["amount"].sum()
+    few = metrics.assign(bookings=[300.0, 100.0, 290.0], valued=[3, 2, 3])
+    many = metrics.assign(bookings=[300.0, 100.0, 290.0], valued=[3000, 2000, 3000])
+    sure = [funnel.cards_headline(m, changes, trend).cards[0].changes for m in (few, many)]
+    assert [one[2] for one in sure[0]] == [False, False]
+    assert [one[2] for one in sure[1]] == [True, False]
