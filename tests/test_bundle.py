@@ -130,7 +130,7 @@ def test_what_the_data_do_not_allow_is_said_with_the_missing_table_and_is_no_fai
 def test_the_dearest_finding_stands_first_and_those_without_money_after_all(made):
     page = text(made[0] / "2025Q2/index.html").partition("What deserves attention")[2]
     order = [
-        "<b>$200k</b><span>$200k to $800k</span>",
+        "<b>$200k</b><span>200 to 800k</span>",
         "loses $5",
         "<b>$10.0k</b>",
         "Small.",
@@ -148,6 +148,16 @@ def test_the_dearest_finding_stands_first_and_those_without_money_after_all(made
         "reason": "Add the marketing spend.",
         "kind": "MissingTable",
     }
+
+
+def test_findings_are_ranked_by_money_and_the_rest_keeps_its_order():
+    given = [
+        said(sentence="a"),
+        said(Stake(5.0), sentence="b"),
+        said(Stake(-9.0), sentence="c"),
+        said(Stake(7.0), Stake(99.0), sentence="d"),
+    ]
+    assert [one.sentence for one in results.ranked(given)] == ["d", "b", "a", "c"]
 
 
 def test_the_headline_cards_come_from_the_notebooks(made):

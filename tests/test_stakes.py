@@ -19,24 +19,26 @@ def test_a_stake_comes_back_as_it_was_kept():
         Stake(1.0, evidence="hope")
 
 
-def drivers(*parts):
-    """Two years back and one: rows of driver, part, lower, upper a day."""
-    first = [("2025Q1", 900.0, 0.0, 0.0), *parts, ("2025Q2", 800.0, 0.0, 0.0)]
-    rows = [("2025Q1", *row) for row in first] + [("2024Q2", "x", -9e9, -9e9, -9e9)]
-    return pd.DataFrame(rows, columns=["against", "driver", "part", "lower", "upper"])
+def velocity(change, sure):
+    """The velocity fell from 100 a day, or rose; and another metric, which does not count."""
+    rows = [
+        ("open_deals", 9.0, 1.0, -0.9, -0.9, -0.9, True),
+        ("velocity", 100.0, 100 + 100 * change, change, change - 0.1, change + 0.2, sure),
+    ]
+    return pd.DataFrame(rows, columns=["metric", "was", "is_now", "change", "lower", "upper", "sure"])
 
 
-def test_the_factor_that_clearly_took_most_costs_a_year_of_its_part():
-    found = funnel.stake_velocity_drivers(
-        drivers(("a", -50.0, -120.0, 20.0), ("b", -10.0, -20.0, -4.0), ("c", 30.0, 10.0, 50.0))
-    )
-    assert found.amount == 3650.0
-    assert 4 * 365 < found.lower < found.amount < found.upper < 20 * 365
+def test_a_clear_fall_of_the_velocity_costs_a_year_of_it():
+    found = funnel.stake_velocity(velocity(-0.5, True))
+    assert found.amount == 50 * 365
+    assert 30 * 365 < found.lower < found.amount < found.upper < 60 * 365
     assert found.lever == "", "nothing is proposed"
 
 
-def test_nothing_is_at_stake_where_no_factor_clearly_took_anything():
-    assert funnel.stake_velocity_drivers(drivers(("a", -50.0, -120.0, 20.0))) is None
+def test_nothing_is_at_stake_where_the_velocity_did_not_clearly_fall():
+    assert funnel.stake_velocity(velocity(-0.5, False)) is None
+    assert funnel.stake_velocity(velocity(0.5, True)) is None
+    assert funnel.stake_velocity(velocity(float("nan"), False)) is None
 
 
 def test_stalled_deals_count_at_the_chance_of_their_age():

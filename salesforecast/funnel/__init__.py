@@ -19,7 +19,7 @@ from salesforecast.funnel.stages import (
     stage_conversion,
     time_in_stage,
 )
-from salesforecast.funnel.staked import cards_headline, stake_stalled, stake_velocity_drivers
+from salesforecast.funnel.staked import cards_headline, stake_stalled, stake_velocity
 from salesforecast.funnel.velocity import (
     cards_metrics,
     changes,
@@ -66,7 +66,7 @@ __all__ = [
     "pipeline_age",
     "stage_conversion",
     "stake_stalled",
-    "stake_velocity_drivers",
+    "stake_velocity",
     "stalled",
     "time_in_stage",
     "trend",

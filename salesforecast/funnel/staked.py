@@ -17,21 +17,24 @@ YEAR = 365
 Z = NormalDist().inv_cdf(0.975)
 
 
-def stake_velocity_drivers(drivers: pd.DataFrame) -> Stake | None:
-    """What the factor that clearly took most from the velocity costs in a year, should it stay so; nothing where none clearly did.
+def stake_velocity(changes: pd.DataFrame) -> Stake | None:
+    """What a clear fall of the velocity costs in a year, should it stay so; nothing where it did not clearly fall.
 
     Parameters
     ----------
-    drivers : DataFrame
-        From `velocity_drivers`: against, driver, part, lower, upper (money a day, 95%). The first period compared with counts.
+    changes : DataFrame
+        From `changes`: metric, was, is_now (money a day), lower, upper (of the relative change, 95%), sure. The first period compared
+        with counts.
     """
-    first = drivers[drivers["against"] == drivers["against"].iloc[0]].iloc[1:-1]
-    clear = first[first["upper"] < 0]
-    if clear.empty:
+    known = changes[(changes["metric"] == "velocity") & changes["change"].notna()]
+    if known.empty or not known["sure"].iloc[0] or known["change"].iloc[0] >= 0:
         return None
-    worst = clear.loc[clear["part"].idxmin()]
-    cost = -worst["part"] * YEAR
-    return Stake(cost, *at_80(cost, -worst["upper"] * YEAR, -worst["lower"] * YEAR, 0.95))
+    first = known.iloc[0]
+    cost, low, high = (
+        (was * YEAR)
+        for was in (first["was"] - first["is_now"], -first["upper"] * first["was"], -first["lower"] * first["was"])
+    )
+    return Stake(float(cost), *at_80(float(cost), float(low), float(high), 0.95))
 
 
 def stake_stalled(ages: pd.DataFrame) -> Stake | None:

@@ -20,6 +20,9 @@ NAME = "salesforecast-forks"
 class Forks(AutoBatchingMixin, ParallelBackendBase):
     """Runs batches in forks of this process, a few at a time."""
 
+    # a fork costs some hundredths of a second, so what takes tenths goes together
+    MIN_IDEAL_BATCH_DURATION = 1.0
+    MAX_IDEAL_BATCH_DURATION = 5.0
     supports_retrieve_callback = True
     supports_return_generator = False
     _pool: ThreadPoolExecutor | None = None

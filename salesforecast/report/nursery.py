@@ -33,6 +33,8 @@ os._exit(int(said or b"1"))
 """
 # What every kernel needs, and what the analyses import only when they come to it.
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "IPython")
+# Several notebooks share the cores, and sums come out the same to the last digit only on the same number of threads.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 JOBS = "SALESFORECAST_JOBS"  # on how many forks the loops of a notebook may run
 LATER = (
     "pyarrow.parquet", "joblib", "scipy.optimize", "scipy.special", "scipy.stats", "sklearn.linear_model",
@@ -81,7 +83,7 @@ class Nursery:
     def __enter__(self) -> Nursery:
         if sys.platform == "linux" and self._modules:
             self._folder = tempfile.mkdtemp(prefix="salesforecast-")  # for this user only
-            environment = {**os.environ, "PYTHONHASHSEED": "0"}
+            environment = {**ONE_THREAD, **os.environ, "PYTHONHASHSEED": "0"}
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "salesforecast.report.nursery", self._address, *KERNEL, *self._modules], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True,

@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from salesforecast import errors
-from salesforecast.report.nursery import Nursery
+from salesforecast.report.nursery import ONE_THREAD, Nursery
 
 LAUNCHER = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 NOT_SAID = ("CannotSay", "MissingTable", "TooLittleData")
@@ -160,7 +160,7 @@ def _execute(job: Job, timeout: int, clients: list[NotebookClient], argv: Sequen
     )
     clients.append(client)
     # sets and dicts of the notebook keep their order from run to run
-    environment = {**os.environ, **job.environment, "PYTHONHASHSEED": "0"}
+    environment = {**ONE_THREAD, **os.environ, **job.environment, "PYTHONHASHSEED": "0"}
     status, error = "ok", ""
     try:
         asyncio.run(client.async_execute(env=environment))

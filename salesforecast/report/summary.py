@@ -72,11 +72,21 @@ def _item(one: Said, pages: Mapping[str, Page]) -> dict[str, Any]:
 
 
 def spread(lower: float, upper: float) -> str:
-    """A range of money in as few signs as it takes: 0.52 to 1.10M."""
+    """A range in the unit of its wider end, named once.
+
+    Examples
+    --------
+    >>> spread(520e3, 1.1e6), spread(34_600, 237_000), spread(0, 950), spread(-2e6, 1e6), spread(float("nan"), 1)
+    ('0.52 to 1.10M', '35 to 237k', '0 to 950', '−2.00 to 1.00M', '')
+    """
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return ""
-    low, high = short(lower), short(upper)
-    return f"{low} to {high}"
+    widest = max(abs(lower), abs(upper))
+    scale, unit, digits = next(
+        ((s, u, d) for s, u, d in ((1e9, "B", 2), (1e6, "M", 2), (1e3, "k", 0)) if widest >= 0.9995 * s), (1.0, "", 0)
+    )
+    low, high = (f"{bound / scale:,.{digits}f}".replace("-", "−") for bound in (lower, upper))
+    return f"{low} to {high}{unit}" if low != "−0" else f"0 to {high}{unit}"
 
 
 def proposals(recommended: pd.DataFrame, pages: Mapping[str, Page]) -> list[dict[str, Any]]:
