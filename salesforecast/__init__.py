@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salesforecast import quick as quick  # before anything brings altair or Jupyter
 
 if TYPE_CHECKING:
-    from salesforecast import cleaning, funnel, quality, reps, style
+    from salesforecast import cleaning, funnel, quality, reps, style, targets
     from salesforecast.cells import head, in_short, made, section, show, unsaid
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
@@ -38,12 +38,13 @@ _HOME = {
     "section": "salesforecast.cells",
     "show": "salesforecast.cells",
     "style": "",
+    "targets": "",
     "unsaid": "salesforecast.cells",
 }
 
 __all__ = [
     "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period", "pipeline", "quality", "reps",
-    "section", "show", "style", "unsaid",
+    "section", "show", "style", "targets", "unsaid",
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ ROWS = [
     {"rules"},
     {"derive", "reading", "rates", "undoing", "fixes"},
     {"cleaning"},
-    {"funnel", "forecasting", "pipeline", "quality", "reps"},
+    {"funnel", "forecasting", "pipeline", "quality", "reps", "targets"},
     {"page"},
     {"report"},
     {"lab"},
