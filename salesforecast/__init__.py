@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salesforecast import quick as quick  # before anything brings altair or Jupyter
 
 if TYPE_CHECKING:
-    from salesforecast import cleaning, funnel, quality, reps, style, targets
+    from salesforecast import channels, cleaning, funnel, quality, reps, style, targets
     from salesforecast.cells import head, in_short, made, section, show, unsaid
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "channels": "",
     "clean": "salesforecast.cleaning",
     "cleaning": "",
     "coded": "salesforecast.privacy",
@@ -43,8 +44,8 @@ _HOME = {
 }
 
 __all__ = [
-    "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period", "pipeline", "quality", "reps",
-    "section", "show", "style", "targets", "unsaid",
+    "channels", "clean", "cleaning", "coded", "funnel", "head", "in_short", "load", "made", "md", "period",
+    "pipeline", "quality", "reps", "section", "show", "style", "targets", "unsaid",
 ]  # fmt: skip
 
 

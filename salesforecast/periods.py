@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pandas as pd
 
@@ -127,6 +128,17 @@ def period(label: str, fiscal_year_start: int = 1) -> Period:
     text = str(label).strip().upper()
     kind = _kind(text)
     return _named(pd.Period(text.replace("-Q", "Q"), freq=_freq(kind, fiscal_year_start)), kind, fiscal_year_start)
+
+
+def years(span: Period) -> tuple[Period, Period]:
+    """The year to the end of a period, and the year before that.
+
+    >>> [f"{y.since:%Y-%m-%d} {y.until:%Y-%m-%d}" for y in years(period("2025Q2"))]
+    ['2024-07-01 2025-07-01', '2023-07-01 2024-07-01']
+    """
+    last = span.year_before()
+    ends = (span.until, last.until, last.year_before().until)
+    return tuple(replace(span, since=since, until=until) for until, since in pairwise(ends))  # type: ignore[return-value]
 
 
 def day(text: str, name: str = "as_of") -> pd.Timestamp:

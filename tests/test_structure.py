@@ -30,7 +30,7 @@ ROWS = [
     {"rules"},
     {"derive", "reading", "rates", "undoing", "fixes"},
     {"cleaning"},
-    {"funnel", "forecasting", "pipeline", "quality", "reps", "targets"},
+    {"funnel", "forecasting", "pipeline", "quality", "reps", "targets", "channels"},
     {"page"},
     {"report"},
     {"lab"},

@@ -14,7 +14,7 @@ from salesforecast.errors import DataError
 from salesforecast.tables import TABLES, Crm
 
 SMALL = replace(synthetic.Truth(), opportunities=150)
-BEGUN = {"opportunities": "created_date", "stage_history": "entered_at", "reps": "start_date", "leads": "created_at", "touches": "at", "orders": "order_date"}  # fmt: skip
+BEGUN = {"opportunities": "created_date", "stage_history": "entered_at", "reps": "start_date", "leads": "created_at", "touches": "at", "orders": "order_date", "invoices": "invoice_date", "complaints": "created_at"}  # fmt: skip
 OF_THEN = ("stage", "outcome", "amount", "expected_close_date", "rep_id", "closed_date", "lost_reason", "competitor",
            "probability", "forecast_category")  # fmt: skip
 

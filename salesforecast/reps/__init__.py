@@ -3,6 +3,7 @@
 A name appears in a finding only beyond luck. Everybody counts who was there, also those who have left.
 """
 
+from salesforecast.periods import years
 from salesforecast.reps.activity import (
     chart_plans,
     finding_indicators,
@@ -32,7 +33,7 @@ from salesforecast.reps.ramp import (
     ramp,
 )
 from salesforecast.reps.scorecard import chart_scorecard, finding_scorecard, scorecard
-from salesforecast.reps.spells import spells, years
+from salesforecast.reps.spells import spells
 from salesforecast.reps.staff import owned, roster, within
 from salesforecast.reps.staked import stake_hire_or_improve, stake_neglected, stakes_stage_gaps
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 
 from salesforecast import stats
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import FAR, Observed, followed, observed
-from salesforecast.periods import ONE_DAY, Period
+from salesforecast.periods import ONE_DAY
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
 
@@ -19,18 +16,6 @@ OWNERS = 0.9  # of the deals whose last change names their owner: below, the his
 WINS = 100  # of a segment, to have a timing of its own
 NEW_DAYS = (180, 365)  # a rep's first days, apart
 SIZES = 5  # classes of the first amount
-
-
-def years(period: Period) -> tuple[Period, Period]:
-    """The year to the end of a period, and the year before that.
-
-    >>> from salesforecast.periods import period
-    >>> [f"{y.since:%Y-%m-%d} {y.until:%Y-%m-%d}" for y in years(period("2025Q2"))]
-    ['2024-07-01 2025-07-01', '2023-07-01 2024-07-01']
-    """
-    last = period.year_before()
-    ends = (period.until, last.until, last.year_before().until)
-    return tuple(replace(period, since=since, until=until) for until, since in pairwise(ends))  # type: ignore[return-value]
 
 
 def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:

@@ -95,6 +95,7 @@ def dots(
     verdict: str | None = None,
     domain: Sequence[float] | None = None,
     accent: str | Collection[str] = (),
+    level: float = 0.95,
 ) -> alt.LayerChart:
     """Estimates in the frame's order, each with its interval, and their figures as columns on the right.
 
@@ -116,6 +117,8 @@ def dots(
         The range of the axis; else it follows from the figures.
     accent : str or collection of str
         The labels the finding names, where there is no verdict.
+    level : float
+        Of the interval.
     """
     need(frame, value, label, verdict, *(c[0] for c in columns))
     say, header = speaker(fmt), column(value).header
@@ -155,7 +158,7 @@ def dots(
 
     tooltip = [alt.Tooltip("label:N", title=column(label).header), alt.Tooltip("text:N", title=header)]
     if ranged:
-        tooltip.append(alt.Tooltip("interval:N", title="95% interval"))
+        tooltip.append(alt.Tooltip("interval:N", title=f"{level:.0%} interval"))
     tooltip += [alt.Tooltip(f"c{i}:N", title=c[1]) for i, c in enumerate(columns)]
     colour = alt.Color("verdict:N", scale=VERDICT, legend=None)
     axis = axis_of(ticks, tick_words(ticks, fmt))

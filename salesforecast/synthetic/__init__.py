@@ -2,7 +2,7 @@
 
 `truth` holds the parameters, `process` how deals live, `company` the tables around the deals; this front door writes them as a
 Salesforce export, clean or with planted dirt. What no CRM holds (orders, targets,
-spend, costs) is written under our own names.
+spend, costs, invoices, complaints) is written under our own names.
 
 >>> from salesforecast import synthetic
 >>> truth = synthetic.Truth(opportunities=200)
@@ -39,6 +39,7 @@ __all__ = [
 # Each file: our table, and of each of its columns our column. "closed_date | expected_close_date" means the first on
 # closed deals and the second on open ones; "outcome" is spread over IsClosed and IsWon; "" is nothing of ours.
 # OpportunityHistory has no column for `sequence`: the rows of a deal are in the order of their Ids.
+OWN = ("orders", "targets", "spend", "costs", "invoices", "complaints")
 EXPORT: dict[str, tuple[str, dict[str, str]]] = {
     "Opportunity.csv": ("opportunities", {
         "Id": "opportunity_id", "Name": "name", "AccountId": "account_id", "OwnerId": "rep_id",
@@ -81,7 +82,7 @@ EXPORT: dict[str, tuple[str, dict[str, str]]] = {
         "AccountId": "account_id", "WhatId": "opportunity_id", "Type": "type", "Subject": "purpose",
         "Minutes__c": "minutes", "Cost__c": "cost", "CallDisposition": "outcome",
     }),
-    **{f"{own}.csv": (own, {c: c for c in TABLES[own].names if c != "currency"}) for own in ("orders", "targets", "spend", "costs")},
+    **{f"{own}.csv": (own, {c: c for c in TABLES[own].names if c != "currency"}) for own in OWN},
 }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def tables(truth: Truth, seed: int) -> dict[str, pd.DataFrame]:
     -------
     dict of DataFrame
         opportunities, stages, stage_history, reps, accounts, products, leads, touches, activities, orders, targets,
-        spend, costs: each with all its declared columns, sorted by its key or by time, and checked. Orders without
+        spend, costs, invoices, complaints: each with all its declared columns, sorted by its key or by time, and checked. Orders without
         an opportunity_id are reorders (no rep) and deals won before the CRM went live.
     """
     book = book_of(truth, seed)
@@ -108,6 +108,8 @@ def tables(truth: Truth, seed: int) -> dict[str, pd.DataFrame]:
         "targets": _targets(truth, seed, book),
         "spend": _spend(truth, seed),
         "costs": _costs(truth, seed, book),
+        "invoices": _invoices(truth, seed, book),
+        "complaints": _complaints(truth, seed, book),
     }
     return {name: check(frame[[c for c in TABLES[name].names if c in frame]], name) for name, frame in found.items()}
 
@@ -428,6 +430,62 @@ def _costs(truth: Truth, seed: int, book: Book) -> pd.DataFrame:
         kind=frame["kind"].astype("str"),
         cost=frame["cost"].astype(float),
     )
+
+
+def _invoices(truth: Truth, seed: int, book: Book) -> pd.DataFrame:
+    """One invoice for each won deal, a few days after it was won, to be paid within 30 days."""
+    rng, walk = generator(seed, "invoices"), book.walk
+    luck = rng.random((4, truth.opportunities))
+    won = np.flatnonzero((walk.outcome == WON) & (walk.closed_day < truth.days))
+    won = won[np.lexsort((won, walk.closed_day[won]))]
+    late = np.array(_per_channel(truth, truth.late_share))[walk.channel[won]]
+    day = walk.closed_day[won] + 1 + (6 * luck[0, won]).astype(np.int64)
+    due = day + 30
+    in_time = np.maximum(day + 5, due - (25 * luck[2, won] ** 2).astype(np.int64))
+    after = due + 1 + (18 * -np.log(1 - 0.98 * luck[3, won])).astype(np.int64)
+    paid = np.where(luck[1, won] < late, after, in_time)
+    keep = np.flatnonzero(day < truth.days)
+    deal = won[keep]
+    return pd.DataFrame({
+        "invoice_id": text(ids("I", len(keep), 4), np.arange(len(keep))),
+        "opportunity_id": text(ids("O", truth.opportunities), deal),
+        "account_id": text(ids("A", len(book.group)), book.account[deal]),
+        "channel": text([c.channel for c in truth.channels], walk.channel[deal]),
+        "invoice_date": stamp(truth, day[keep] * DAY),
+        "due_date": stamp(truth, due[keep] * DAY),
+        "paid_date": stamp(truth, np.where(paid[keep] < truth.days, paid[keep], -1) * DAY),
+        "amount": book.opportunities["true_amount"].to_numpy()[deal],
+    })  # fmt: skip
+
+
+COMPLAINTS = ("Late delivery", "Defect", "Wrong item", "Invoice", "Service")
+
+
+def _complaints(truth: Truth, seed: int, book: Book) -> pd.DataFrame:
+    """At most one complaint for each won deal, in the ten weeks after."""
+    rng, walk = generator(seed, "complaints"), book.walk
+    luck = rng.random((4, truth.opportunities))
+    share = np.array(_per_channel(truth, truth.complaint_share))[walk.channel]
+    deal = np.flatnonzero((walk.outcome == WON) & (luck[0] < share))
+    at = ((walk.closed_day[deal] + 3 + 67 * luck[1, deal]) * DAY).astype(np.int64)
+    deal, at = deal[at < truth.days * DAY], at[at < truth.days * DAY]
+    order = np.lexsort((deal, at))
+    deal, at = deal[order], at[order]
+    cost = np.round(0.08 * luck[3, deal] ** 2 * book.opportunities["true_amount"].to_numpy()[deal])
+    return pd.DataFrame({
+        "complaint_id": text(ids("K", len(deal), 4), np.arange(len(deal))),
+        "created_at": stamp(truth, at),
+        "account_id": text(ids("A", len(book.group)), book.account[deal]),
+        "opportunity_id": text(ids("O", truth.opportunities), deal),
+        "order_line_id": text((), np.full(len(deal), -1)),
+        "kind": text(COMPLAINTS, (luck[2, deal] * len(COMPLAINTS)).astype(int)),
+        "cost": np.where(cost > 0, cost, np.nan),
+    })  # fmt: skip
+
+
+def _per_channel(truth: Truth, shares: tuple[float, ...]) -> list[float]:
+    """A share for each channel; those of a company with other channels begin again."""
+    return [shares[i % len(shares)] for i in range(len(truth.channels))]
 
 
 def _owner(book: Book, deal: Array) -> Array:

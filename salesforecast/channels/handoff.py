@@ -1,0 +1,262 @@
+"""From marketing to sales: what is lost and how long it takes between a lead, its answer, a deal and a win."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats, style
+from salesforecast.channels.adjusting import standardised
+from salesforecast.channels.answering import ALL, arrival
+from salesforecast.channels.leads import FEW, arrived
+from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.periods import ONE_DAY
+from salesforecast.tables import NOT_FILLED, Crm
+from salesforecast.text import md
+
+STEPS = ("answered", "a deal", "won")
+AT_RISK = 10  # cases: a curve is not followed past the age with fewer
+NEARLY_ALL = 0.97  # of those that come: the age by which they have is the horizon
+BANDS = ((1, "within 1 hour"), (4, "1 to 4 hours"), (24, "4 to 24 hours"), (np.inf, "later or not yet"))
+WITHIN = 60  # days after the first in which a lead becomes a deal
+ALPHA = 0.05
+
+
+def handoff(
+    crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, by: str = "channel", level: float = stats.LEVEL
+) -> pd.DataFrame:
+    """Per group the share of leads answered, the share that become a deal, the share of these deals won, and the delays.
+
+    Leads that still wait, and deals still open, are undecided: a group is not worse because its leads are young. Shares are those reached
+    by the age at which nearly all that come have come, the same for every group; a lost deal can no longer be won.
+
+    Parameters
+    ----------
+    crm : Crm
+        Leads with created_at, first_response_at, opportunity_id and the column `by`; opportunities.
+    since, until : Timestamp
+        When the leads came in.
+    by : str
+        "channel", "campaign" or "rep_id".
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        the group (column `by`), step (answered, a deal, won), n (leads, or deals that came of them), came, waiting (undecided and
+        younger than the horizon), share with lower, upper, median_days (half of those that come have come), horizon (days). Share and
+        delay are missing with fewer than 20, or when none is old enough. By group, "All" last.
+
+    Raises
+    ------
+    TooLittleData
+        When no lead came in.
+    """
+    leads = arrived(crm, since, until)
+    if by not in leads:
+        raise MissingTable(f"This needs the column {by} of the leads. Map it.")
+    end = crm.as_of + ONE_DAY
+    deals = crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")
+    deal = leads["opportunity_id"] if "opportunity_id" in leads else pd.Series(pd.NA, index=leads.index, dtype="str")
+    entered, closed = deal.map(deals["created_date"]), deal.map(deals["closed_date"])
+    answer = leads.get("first_response_at", pd.Series(pd.NaT, index=leads.index, dtype="datetime64[us]"))
+    came_in, became = leads["created_at"], entered.notna()
+    won = became & (deal.map(deals["outcome"]) == "won")
+    waits = {
+        "answered": (answer - came_in, end - came_in, answer.notna(), pd.Series(answer.notna().any(), index=leads.index)),
+        "a deal": (entered - came_in.dt.normalize(), end - came_in.dt.normalize(), became, pd.Series(True, index=leads.index)),
+        "won": (closed - entered, end - entered, won, became),
+    }  # fmt: skip
+    group = leads[by].astype("str").fillna(NOT_FILLED).to_numpy("str")
+    rows = []
+    for step, (wait, age, event, asked) in waits.items():
+        use = asked.to_numpy(bool)
+        if not use.any():
+            continue
+        came = event.to_numpy(bool)[use]
+        duration = np.maximum(np.where(came, (wait / ONE_DAY)[use], (age / ONE_DAY)[use]).astype("float64"), 0.0)
+        horizon = _horizon(arrival(duration, came))
+        for name in [*sorted(set(group)), None]:
+            of = group[use] == name if name is not None else np.ones(int(use.sum()), dtype=bool)
+            row = {by: ALL if name is None else name, "step": step, "n": int(of.sum()), "came": int(came[of].sum()),
+                   "waiting": int((~came[of] & (duration[of] < horizon)).sum())}  # fmt: skip
+            rows.append({**row, **_reached(duration[of], came[of], horizon, level), "horizon": horizon})
+    order = [by, "step", "n", "came", "waiting", "share", "lower", "upper", "median_days", "horizon"]
+    frame = pd.DataFrame(rows).reindex(columns=order)
+    place = frame["step"].map({step: i for i, step in enumerate(STEPS)})
+    last = frame[by] == ALL
+    return (
+        frame.assign(last=last, place=place)
+        .sort_values(["last", by, "place"], ignore_index=True)
+        .drop(columns=["last", "place"])
+    )
+
+
+def _horizon(curve: pd.DataFrame) -> float:
+    """The age by which nearly all that come have come, of all groups together."""
+    followed = curve[curve["at_risk"] >= AT_RISK]
+    if followed.empty:
+        return np.nan
+    return float(followed.loc[followed["share"] >= NEARLY_ALL * followed["share"].iloc[-1], "time"].iloc[0])
+
+
+def _reached(duration: np.ndarray, came: np.ndarray, horizon: float, level: float) -> dict[str, float]:
+    """The share that has come by the horizon, with its interval, and the time by which half of these have."""
+    if len(duration) < FEW or not (duration >= horizon).sum() >= 1:
+        return {}
+    curve = arrival(duration, came, level)
+    curve = curve[curve["time"] <= horizon]
+    if curve.empty:
+        lower, upper = stats.add_rate(pd.DataFrame({"k": [0], "n": [len(duration)]}), hits="k", n="n", name="r").loc[
+            0, ["lower", "upper"]
+        ]
+        return {"share": 0.0, "lower": float(lower), "upper": float(upper)}
+    end = curve.iloc[-1]
+    half = curve.loc[curve["share"] >= end["share"] / 2 - 1e-12, "time"].iloc[0]
+    return {
+        "share": float(end["share"]),
+        "lower": float(end["lower"]),
+        "upper": float(end["upper"]),
+        "median_days": float(half),
+    }
+
+
+def finding_handoff(handoff: pd.DataFrame) -> str:
+    """One sentence: how many of 100 leads become deals and wins, and the group that loses most on the way to a deal."""
+    by = str(handoff.columns[0])
+    every = handoff[handoff[by] == ALL].set_index("step")
+    if "a deal" not in every.index or pd.isna(every.loc["a deal", "share"]):
+        return "Too few leads are old enough to say how many become deals."
+    total = every.loc["a deal"]
+    won = total["share"] * every.loc["won", "share"] if "won" in every.index else np.nan
+    wins = "" if pd.isna(won) else f", {style.count(100 * won)} are won"
+    rows = handoff[(handoff["step"] == "a deal") & (handoff[by] != ALL)].dropna(subset="share")
+    low = rows[rows["upper"] < total["lower"]]
+    if low.empty:
+        return (
+            f"Of 100 leads **{style.count(100 * total['share'])} become deals**{wins}; no {by} is clearly below that."
+        )
+    least = low.loc[low["share"].idxmin()]
+    between = style.between(100 * least["lower"], 100 * least["upper"], style.count)
+    return (
+        f"Of 100 leads **{style.count(100 * total['share'])} become deals**{wins}; of **{md(least[by])}** "
+        f"{style.count(100 * least['share'])} ({between})."
+    )
+
+
+def chart_handoff(handoff: pd.DataFrame) -> alt.LayerChart:
+    """The share of leads that become a deal, by group, with the delay."""
+    by = str(handoff.columns[0])
+    rows = handoff[(handoff["step"] == "a deal") & (handoff[by] != ALL)].dropna(subset="share")
+    total = handoff[(handoff["step"] == "a deal") & (handoff[by] == ALL)]["share"]
+    later = handoff[handoff["step"] == "won"].set_index(by)["share"]
+    rows = rows.assign(won=rows[by].map(later)).sort_values(["share", by], ascending=[False, True])
+    low = rows.loc[rows["upper"] < handoff.loc[total.index[0], "lower"], by].tail(1)
+    return style.dots(
+        rows, "share", by, line=float(total.iloc[0]), line_label=f"all {style.percent(total.iloc[0])}", accent=list(low),
+        columns=[("median_days", "Half within", style.duration), ("won", "Then won", style.percent), ("n", "Leads", style.count)],
+        title="Leads that become a deal", subtitle="Share, young leads undecided; 95% intervals; highest first",
+    )  # fmt: skip
+
+
+def by_answer(
+    crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int = WITHIN, level: float = stats.LEVEL
+) -> pd.DataFrame:
+    """Of leads by how soon they were answered: the share that become a deal in the days after the first.
+
+    Everybody is taken from the end of the day after the lead came in: bands are by what had happened in the first 24 hours, and only deals
+    entered later count. A lead that became a deal before is left out of all bands alike, so that no band has wins for having been
+    answered because it was won. Leads too young to be decided are left out too. *Adjusted* is by channel, rep, quarter, hour and weekday.
+
+    Parameters
+    ----------
+    crm : Crm
+        Leads with first_response_at, opportunity_id, channel, rep_id; opportunities.
+    since, until : Timestamp
+        When the leads came in.
+    within : int
+        Days after the first in which the deal has to be entered.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        answered (the band), n, became (a deal), share with lower, upper (Wilson), adjusted with adjusted_lower, adjusted_upper (errors
+        by rep), and the same in each row: young (leads not decided), early (became a deal in the first day), p (that all bands are
+        alike). Fastest first.
+
+    Raises
+    ------
+    TooLittleData
+        When fewer than two bands have 20 leads that are old enough.
+    """
+    from scipy.stats import chi2
+
+    leads = arrived(crm, since, until)
+    if "first_response_at" not in leads or leads["first_response_at"].isna().all():
+        raise MissingTable("This needs the time of the first answer. Map the column first_response_at of the leads.")
+    day = leads["created_at"].dt.normalize()
+    entered = leads["opportunity_id"].map(
+        crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")["created_date"]
+    )
+    days, old = (entered - day).dt.days, day + (within + 1) * ONE_DAY <= crm.as_of
+    early, hours = days <= 1, (leads["first_response_at"] - leads["created_at"]) / pd.Timedelta(hours=1)
+    rows = leads[old & ~early & ~(hours < 0)]
+    band = np.select([(hours <= b).to_numpy() for b, _ in BANDS[:-1]], [w for _, w in BANDS[:-1]], BANDS[-1][1])
+    rows = rows.assign(band=band[rows.index], became=days.between(2, within + 1)[rows.index])
+    count = rows["band"].value_counts()
+    names = [w for _, w in BANDS if count.get(w, 0) >= FEW]
+    if len(names) < 2:
+        raise TooLittleData(f"Fewer than two bands of answering time have {FEW} leads that are {within + 1} days old.")
+    rows = rows[rows["band"].isin(names)]
+    frame = rows.groupby("band")["became"].agg(["size", "sum"]).reindex(names).set_axis(["n", "became"], axis=1)
+    frame = stats.add_rate(frame.rename_axis("answered").reset_index(), hits="became", n="n", name="share", level=level)
+    at = rows["created_at"]
+    mix = pd.DataFrame({
+        "quarter": at.dt.to_period("Q").astype("str"), "weekday": at.dt.day_of_week.astype("str"), "hour": (at.dt.hour // 4).astype("str"),
+    })  # fmt: skip
+    for column in ("channel", "rep_id"):
+        if column in rows:
+            mix[column] = rows[column]
+    several = "rep_id" in rows and rows["rep_id"].nunique() >= FEW
+    clusters = pd.factorize(rows["rep_id"])[0] if several else np.arange(len(rows))
+    fit = standardised(rows["became"].to_numpy(bool), rows["band"], mix, clusters)
+    low, high = fit.interval(level)
+    at_band = pd.DataFrame(
+        {"adjusted": fit.rates, "adjusted_lower": low, "adjusted_upper": high}, index=list(fit.choices)
+    ).loc[names]
+    k = len(names)
+    apart = np.eye(k)[1:] - np.eye(k)[0]
+    gaps, spread = apart @ fit.rates, apart @ fit.covariance @ apart.T
+    p = float(chi2.sf(gaps @ np.linalg.pinv(spread) @ gaps, k - 1))
+    frame = frame.assign(**{c: at_band[c].to_numpy() for c in at_band})
+    return frame.assign(young=int((~old & ~early).sum()), early=int(early.sum()), p=p)
+
+
+def finding_by_answer(by_answer: pd.DataFrame) -> str:
+    """One sentence: whether leads answered sooner become deals more often."""
+    first, last = by_answer.iloc[0], by_answer.iloc[-1]
+    low, high = by_answer["adjusted"].min(), by_answer["adjusted"].max()
+    if first["p"] >= ALPHA:
+        return (
+            f"Leads answered sooner or later **cannot be told apart**: {style.percent(low)} to {style.percent(high)} become deals on the "
+            f"same cases."
+        )
+    more = "more" if first["adjusted"] > last["adjusted"] else "less"
+    return (
+        f"Leads answered **{first['answered']}** become deals {more} often than those answered {last['answered']}: "
+        f"{style.percent(first['adjusted'])} against {style.percent(last['adjusted'])}, an association."
+    )
+
+
+def chart_by_answer(by_answer: pd.DataFrame) -> alt.LayerChart:
+    """The adjusted share of leads that become a deal, by the time to the first answer."""
+    shown = by_answer.assign(lower=by_answer["adjusted_lower"], upper=by_answer["adjusted_upper"])
+    named = shown["answered"].head(1) if float(shown["p"].iloc[0]) < ALPHA else []
+    return style.dots(
+        shown, "adjusted", "answered", accent=list(named), columns=[("share", "As it is", style.percent), ("n", "Leads", style.count)],
+        title="Leads that become a deal, by the first answer", subtitle="Share on the same leads, from the second day on; 95% intervals",
+    )  # fmt: skip
