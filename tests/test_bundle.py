@@ -187,6 +187,35 @@ def test_nothing_of_it_is_seen_where_a_notebook_runs_alone(project, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "x.ipynb"]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_papermill_sees_every_parameter_of_a_notebook(path):
+    from papermill import inspect_notebook
+
+    ours, theirs = report.parameters(path), inspect_notebook(str(path))
+    assert {name: about["inferred_type_name"] for name, about in theirs.items()} == {
+        n: p.type.__name__ for n, p in ours.items()
+    }
+    assert {name: about["help"] for name, about in theirs.items()} == {name: p.comment for name, p in ours.items()}
+
+
+def test_papermill_runs_a_notebook_of_the_package_on_other_data(tmp_path, write):
+    rows = "".join(f"{i},Won,won,{100 + i},2025-01-{i % 28 + 1:02},2025-02-{i % 28 + 1:02}\n" for i in range(60))
+    where = write(opportunities="opportunity_id,stage,outcome,amount,created_date,closed_date\n" + rows)
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--no-progress-bar",
+        "-k",
+        "python3",
+        ROOT / "notebooks/data_quality.ipynb",
+    ]
+    command += [tmp_path / "x.ipynb", "-p", "data", where, "-p", "period", "2025Q1"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2025Q1: 1 January to 31 March 2025" in (tmp_path / "x.ipynb").read_text("utf-8")
+
+
 # ---- the workbook ---------------------------------------------------------------------------------------------------
 
 
