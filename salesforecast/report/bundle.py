@@ -201,7 +201,7 @@ def _made(
         for name, nb in bundle.notebooks.items():
             job = f"{bundle.folder.name}{PARTS}{name}" if value else name
             environment = {
-                JOBS: str(jobs),
+                JOBS: str(max(1, (os.cpu_count() or 1) // jobs)),  # cores that no other notebook needs
                 cells.RESULTS: str(bundle.left / name),
                 keeping.FOLDER: str(bundle.left.parents[1 if value else 0] / "kept"),
             }
