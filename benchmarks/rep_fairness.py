@@ -1,12 +1,12 @@
 """Does the fair comparison of reps name nobody on luck, and does it come nearer to the truth than raw rates?
 
     python benchmarks/rep_fairness.py [--companies 300] [--speed]
-
-Made-up companies of 30 reps with 40 deals each, entered over a year and decided within weeks, so that some are still open.
-*Null*: all reps are equal; how often is somebody named? *Signal*: the true win rates have a standard deviation of 5 points; the
-error of the estimates against that of won / closed, and how often the 90% rank interval holds the true place. *Case mix*: some
-reps get more of the hard deals; the order by the estimate and by the raw rate against the true order. *Whole*: made-up companies with
-all their tables and equal reps; how often is somebody named on the page? With `--speed`: the time for 1,000 reps with 1,000,000 deals.
+ Made-up companies of 30 reps with 40 deals each, entered over a year and decided within weeks, so that some are still open.
+*Null*: all reps are equal; how often is somebody named? *Signal*: the true win rates have a standard deviation of 5 points;
+the error of the estimates against that of won / closed, and how often the 90% rank interval holds the true place. *Case mix*:
+some reps get more of the hard deals; the order by the estimate and by the raw rate against the true order. *Whole*: made-up
+companies with all their tables and equal reps; how often is somebody named on the page? *Year ahead*: how often the range of
+capacity holds what came. With `--speed`: the time for 1,000 reps with 1,000,000 deals.
 """
 
 from __future__ import annotations
@@ -123,6 +123,11 @@ def case_mix(companies: int) -> pd.Series:
     })  # fmt: skip
 
 
+def named(frame: pd.DataFrame) -> bool:
+    """Whether anybody, or anything, is said to differ."""
+    return bool(frame["verdict"].isin(["above", "below"]).any())
+
+
 def whole(companies: int) -> pd.Series:
     """Of whole made-up companies of equal reps, the share in which a finding names somebody, by finding."""
     truth, rows = replace(synthetic.Truth(), rep_sd=0.0), []
@@ -131,11 +136,40 @@ def whole(companies: int) -> pd.Series:
         crm = Crm(synthetic.tables(truth, seed), truth.as_of)
         then, now = (reps.expected(reps.spells(crm, since=y.since, until=y.until)) for y in (before, year))
         staff = reps.roster(crm)
+        late = reps.late(crm, reps.stage_limits(crm))
         rows.append({
             "win rate": reps.fair(now, staff)["verdict"].isin(["above", "below"]).any(),
             "change": (reps.change(then, now, staff)["verdict"] != "same").any(),
             "stage": reps.stage_gaps(crm, since=year.since, until=year.until)["named"].any(),
+            "stage limits": named(reps.keeping(crm, reps.stage_limits(crm), since=year.since, until=year.until)),
+            "kind of activity": named(reps.returns(crm, until=year.until)),
+            "late on moving on": "Once they moved on, late deals **cannot" not in reps.finding_late(late),
         })  # fmt: skip
+    return pd.concat([pd.Series({"companies": companies}), pd.DataFrame(rows).mean()])
+
+
+def ahead(companies: int, seed: int = 300) -> pd.Series:
+    """Of whole made-up companies, as they were known a year before the end: does the 80% range of capacity hold what came?
+
+    What came are the bookings of those who were there then. With the mean of bookings over capacity, and the mean width of the range.
+    """
+    truth, rows = synthetic.Truth(), []
+    day = truth.as_of - pd.DateOffset(years=1)
+    for number in range(companies):
+        full = Crm(synthetic.tables(truth, seed + number), truth.as_of)
+        staffing = reps.staffing(full.at(day))
+        year = reps.capacity(staffing).iloc[-1]
+        here = staffing.staff.loc[~(staffing.staff["end_date"] <= day), "rep_id"]
+        deals = full.opportunities
+        won = deals[(deals["outcome"] == "won") & (deals["closed_date"] > day) & deals["rep_id"].isin(here)]
+        booked, low, high = won["amount"].sum(), year["to_date_lower_80"], year["to_date_upper_80"]
+        rows.append(
+            {
+                "held": low <= booked <= high,
+                "booked over capacity": booked / year["to_date"],
+                "width": (high - low) / year["to_date"],
+            }
+        )
     return pd.concat([pd.Series({"companies": companies}), pd.DataFrame(rows).mean()])
 
 
@@ -151,7 +185,11 @@ def speed(n_reps: int = 1000, deals: int = 1000) -> pd.Series:
         channel=pd.Series(rng.choice(["Web", "Partner", "Call"], n), dtype="str"),
     )  # fmt: skip
     team = pd.Series([f"T{i % 40:02d}" for i in range(n_reps)], dtype="str")
-    crm = replace(crm, tables={"opportunities": more, "reps": crm.reps.assign(team=team)})
+    came = END - pd.to_timedelta(rng.integers(200, 3000, n_reps), unit="D")
+    gone = pd.Series([pd.NaT] * n_reps, dtype="datetime64[us]")
+    crm = replace(
+        crm, tables={"opportunities": more, "reps": crm.reps.assign(team=team, start_date=came, end_date=gone)}
+    )
     span, seconds = period("2025Q2"), {}
     year, _ = reps.years(span)
 
@@ -170,6 +208,11 @@ def speed(n_reps: int = 1000, deals: int = 1000) -> pd.Series:
     timed("scorecard", lambda: reps.scorecard(crm, period=span))
     timed("scorecard of teams", lambda: reps.scorecard(crm, period=span, by="team"))
     timed("bookings", lambda: reps.differences(crm, since=year.since, until=year.until))
+    timed("nine periods", lambda: reps.history(crm, period=span))
+    back = pd.to_timedelta(rng.integers(0, 1000, n), unit="D")  # three years of them
+    older = more.assign(created_date=more["created_date"] - back, closed_date=more["closed_date"] - back)
+    longer = replace(crm, tables={**crm.tables, "opportunities": older})
+    timed("capacity", lambda: reps.capacity(reps.staffing(longer)))
     return pd.Series({**seconds, "together": sum(seconds.values())})
 
 
@@ -184,4 +227,5 @@ if __name__ == "__main__":
     for name, study in (("null", null), ("signal", signal), ("case mix", case_mix)):
         print(f"\n{name}\n{study(args.companies).round(3).to_string()}")
     print(f"\nwhole\n{whole(args.companies // 3).round(3).to_string()}")
+    print(f"\nyear ahead\n{ahead(args.companies // 5).round(3).to_string()}")
     print(f"\nsignal, 150 deals each\n{signal(args.companies // 3, deals=150).round(3).to_string()}")

@@ -7,6 +7,7 @@ machine; what differs between machines (versions) is in the metadata, which nbva
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ class _Said:
 
     findings: dict[tuple[str, int], str] = field(default_factory=dict)
     unsaid: dict[tuple[str, int], str] = field(default_factory=dict)
+    unmade: dict[str, str] = field(
+        default_factory=dict
+    )  # the names that a refused section would have made, and why it was
     listed: bool = False
 
 
@@ -85,6 +89,7 @@ def in_short() -> None:
     """
     _said.findings.clear()
     _said.unsaid.clear()
+    _said.unmade.clear()
     _said.listed = True
     data, about = _list()
     display(data, metadata=about, raw=True, display_id=IN_SHORT)
@@ -179,9 +184,11 @@ def section() -> Iterator[None]:
         if isinstance(error, CannotSay):
             reason, kind = str(error), type(error).__name__
         elif _said.unsaid:
-            reason, kind = next(iter(_said.unsaid.values())), "CannotSay"
+            reason = _said.unmade.get(error.name or "") or next(reversed(_said.unsaid.values()))
+            kind = "CannotSay"
         else:
             raise
+        _said.unmade |= dict.fromkeys(_made_here(), reason)
         _said.unsaid[cell] = reason
         for key in [key for key in _said.findings if key[0] == cell[0] and key[1] > shown]:
             del _said.findings[key]  # of an earlier run of this cell
@@ -259,6 +266,17 @@ def _list() -> tuple[dict[str, str], dict[str, Any]]:
     findings = list(_said.findings.values())
     text = "\n".join(f"- {finding}" for finding in findings) or "The findings stand here when the notebook has run."
     return {"text/markdown": text, "text/plain": plain(text)}, {"salesforecast": {"role": "in_short"}}
+
+
+def _made_here() -> set[str]:
+    """The names that the running cell gives to something."""
+    shell = get_ipython()
+    source = shell.user_ns["In"][-1] if shell is not None else ""
+    return {
+        node.id
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
 
 
 def _refresh() -> None:

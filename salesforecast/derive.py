@@ -21,6 +21,8 @@ def declared_stages(tables: Frames, mapping: Mapping) -> None:
         tables["stages"] = pd.DataFrame(rows, columns=["stage", "rank", "outcome"]).astype(
             {"stage": "str", "outcome": "str"}
         )
+        if any(s.limit_days for s in mapping.stages):
+            tables["stages"]["limit_days"] = [float(s.limit_days or "nan") for s in mapping.stages]
         return
     if "stages" in tables:
         frame = _with_outcome(tables["stages"])

@@ -98,6 +98,7 @@ TABLES: dict[str, Table] = {
             Column("stage", "label", "the stage's name, as in opportunities", MUST),
             Column("rank", "count", "its place in the funnel, 1 first", MUST),
             Column("outcome", "label", "what a deal in it is: open, won or lost", MUST, OUTCOMES),
+            Column("limit_days", "count", "the days a deal may stay in it, where there is a rule"),
         ), "the stage table, or [[stages]] in salesforecast.toml"),
         Table("stage_history", ("opportunity_id", "entered_at", "sequence"), "One change of a deal, with its values after the change.", (
             Column("opportunity_id", "id", "the deal", MUST),

@@ -83,11 +83,12 @@ class TableMapping:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as the analyst declares it: its name, what a deal in it is, and what the export calls it."""
+    """A stage as the analyst declares it: its name, what a deal in it is, what the export calls it, how long a deal may stay in it."""
 
     stage: str
     outcome: str
     labels: tuple[str, ...] = ()
+    limit_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -240,13 +241,22 @@ def _table(name: str, declared: Any, where: str) -> TableMapping:
 
 
 def _stage(declared: Any, where: str) -> Stage:
-    if not isinstance(declared, dict) or set(declared) - {"stage", "outcome", "labels"} or "stage" not in declared:
-        raise SettingError(f"{where}: a [[stage]] has stage, outcome and perhaps labels; this one is {declared!r}.")
+    if (
+        not isinstance(declared, dict)
+        or set(declared) - {"stage", "outcome", "labels", "limit_days"}
+        or "stage" not in declared
+    ):
+        raise SettingError(
+            f"{where}: a [[stage]] has stage, outcome and perhaps labels and limit_days; this one is {declared!r}."
+        )
     rest = dict(declared)
     name, outcome = _read(rest, "stage", str, where, ""), _read(rest, "outcome", str, where, "open")
     if outcome not in OUTCOMES:
         raise SettingError(f"{where}, stage {name!r}: {unknown('outcome', outcome, OUTCOMES)}")
-    return Stage(name, outcome, _texts(rest.get("labels", ()), "labels", f"{where}, stage {name!r}"))
+    limit = _read(rest, "limit_days", int, f"{where}, stage {name!r}", 0)
+    if limit < 0 or ("limit_days" in declared and limit == 0):
+        raise SettingError(f"{where}, stage {name!r}: limit_days is {limit}; it is a number of days, 1 or more.")
+    return Stage(name, outcome, _texts(rest.get("labels", ()), "labels", f"{where}, stage {name!r}"), limit or None)
 
 
 def _texts(value: Any, key: str, where: str) -> tuple[str, ...]:

@@ -147,12 +147,12 @@ def trained(change: pd.DataFrame, costs: pd.DataFrame, *, since: pd.Timestamp, u
     from statsmodels.api import OLS, add_constant
 
     months = pd.period_range(since, until - pd.Timedelta(days=1), freq="M").astype(str)
-    went = costs[(costs["kind"] == "training") & costs["period"].isin(months)]["rep_id"].dropna()
+    trainings = costs[(costs["kind"] == "training") & costs["period"].isin(months)]
+    went = trainings["rep_id"].dropna().unique()
     mine = change["rep_id"].isin(went)
     if mine.sum() < 3 or (~mine).sum() < 3:
         raise TooLittleData(
-            f"{style.plural(mine.sum(), 'rep')} with deals in both years {'was' if mine.sum() == 1 else 'were'} trained; at least 3 "
-            f"trained and 3 others are needed to compare them."
+            _untold(int(mine.sum()), int((~mine).sum()), len(went), int(trainings["rep_id"].isna().sum()))
         )
     means = change.groupby(mine.map({True: "trained", False: "others"}))[["rate_before", "rate_now"]].mean()
     frame = means.loc[["trained", "others"]].assign(n=[mine.sum(), (~mine).sum()]).rename_axis("who").reset_index()
@@ -166,6 +166,23 @@ def trained(change: pd.DataFrame, costs: pd.DataFrame, *, since: pd.Timestamp, u
     return pd.concat([frame, last], ignore_index=True)[
         ["who", "n", "rate_before", "rate_now", "change_share", "lower", "upper"]
     ]
+
+
+def _untold(mine: int, others: int, went: int, nameless: int) -> str:
+    """What is missing to compare the trained with the others, exactly."""
+    if not went and not nameless:
+        return "The costs hold no training in the year. Costs of kind training, with the rep and the month, would say who was trained."
+    so_many = "one" if mine == 1 else str(mine) if mine else "none"
+    if mine >= 3:
+        return f"All but {others} of the reps with {FEW} closed deals in both years were trained; 3 others are needed to compare them with."
+    words = f"The costs name {style.plural(went, 'rep')} trained in the year"
+    if went:
+        words += f", {so_many} of whom closed {FEW} deals in this year and in the one before"
+    if nameless:
+        words += f"; {style.plural(nameless, 'cost')} of training {'names' if nameless == 1 else 'name'} no rep"
+    return (
+        f"{words}. At least 3 such reps are needed: training of those who were here before, with the rep and the month."
+    )
 
 
 def finding_trained(trained: pd.DataFrame) -> str:

@@ -80,7 +80,7 @@ def fair(expected: pd.DataFrame, roster: pd.DataFrame, *, level: float = 0.95) -
     some = frame[known]
     estimates = (some["score"] / wider / some["information"]).to_numpy()
     believed = shrinkage.shrunk(estimates, 1 / some["information"].to_numpy())
-    draws, everybody = _rates(expected, believed.draws), float(_rates(expected, np.zeros((1, 1)))[0, 0])
+    draws, everybody = rates(expected, believed.draws), float(rates(expected, np.zeros((1, 1)))[0, 0])
     p = 2 * norm.sf(np.abs(estimates) * np.sqrt(some["information"].to_numpy()))
     above = (draws > everybody + DELTA).mean(axis=0)
     below = (draws < everybody - DELTA).mean(axis=0)
@@ -103,7 +103,7 @@ def fair(expected: pd.DataFrame, roster: pd.DataFrame, *, level: float = 0.95) -
     return frame.sort_values(["win_rate", "rep_id"], ascending=[False, True], ignore_index=True)[order]
 
 
-def _rates(expected: pd.DataFrame, effects: np.ndarray) -> np.ndarray:
+def rates(expected: pd.DataFrame, effects: np.ndarray) -> np.ndarray:
     """The share of all deals that somebody with these effects on the log-odds would win."""
     odds = np.quantile(expected["odds"], (np.arange(200) + 0.5) / 200)
     grid = np.linspace(min(-3.0, effects.min()), max(3.0, effects.max()), 400)

@@ -11,7 +11,6 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.periods import ONE_DAY
-from salesforecast.reps.coaching import mean_amounts
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
 
@@ -48,7 +47,7 @@ def ramp(crm: Crm) -> pd.DataFrame:
     TooLittleData
         With fewer than 5 reps hired since the data begin.
     """
-    seen = _hired(crm)
+    seen = hired(crm)
     curve, draws = _curve(seen.count, seen.watched), _draws(seen)
     lower, upper = stats.quantile_interval(draws)
     there = seen.watched & ~seen.gone[:, None]
@@ -71,7 +70,8 @@ class _Hired:
     gone: np.ndarray
 
 
-def _hired(crm: Crm) -> _Hired:
+def hired(crm: Crm) -> _Hired:
+    """The reps hired since the data begin; refused where they are too few to make a curve."""
     staff, wins = roster(crm), crm.opportunities
     if staff["start_date"].isna().all():
         raise MissingTable("This needs the first day of work of each rep. Map start_date of the reps.")
@@ -159,80 +159,4 @@ def chart_ramp(ramp: pd.DataFrame) -> alt.LayerChart:
     return style.lines(
         sides, "quarter", "value", "series", fmt=style.figure(1), main="all hired", band=True, x_title="quarters since hiring",
         title="Wins a quarter since hiring", subtitle="Average of everybody hired since the data begin, leavers too; 95% band",
-    )  # fmt: skip
-
-
-def hire_or_improve(crm: Crm, gaps: pd.DataFrame) -> pd.DataFrame:
-    """What one more rep would book in the first year, beside what help at one stage would bring where it is worth most.
-
-    A new rep's first year is the curve of `ramp` over four quarters, each times the share of the hired who are still there at its
-    beginning, times the mean amount won in the last year. It holds where there are deals enough for one more: else the new rep works
-    what the others would have worked.
-
-    Parameters
-    ----------
-    crm : Crm
-        As for `ramp`; costs where there are.
-    gaps : DataFrame
-        From `stage_gaps`.
-
-    Returns
-    -------
-    DataFrame
-        option, worth (money, first year), lower_90, upper_90, cost (a year's mean cost of a rep present; missing for help, and
-        without costs).
-
-    Raises
-    ------
-    TooLittleData
-        As `ramp`, and when nobody hired has been here for a year.
-    """
-    seen = _hired(crm)
-    if not seen.watched[:, 3].any():
-        raise TooLittleData(
-            "Nobody hired since the data begin has been here for a year, so a first year cannot be valued."
-        )
-    deals = crm.opportunities
-    won = deals[(deals["outcome"] == "won") & (deals["closed_date"] > crm.as_of - pd.DateOffset(years=1))]
-    amounts = won["amount"] if "amount" in won else pd.Series(dtype="float64")
-    here = np.r_[1.0, _staying(seen.days, seen.gone)[:3]]
-    year = _draws(seen)[:, :4] @ here * mean_amounts(amounts, REPLICATES)
-    low, high = np.nanquantile(year, [0.05, 0.95])
-    top = gaps.iloc[0]
-    return pd.DataFrame({
-        "option": ["One more rep", "Help at one stage, for one rep"],
-        "worth": [float(_curve(seen.count, seen.watched)[:4] @ here * amounts.mean()), top["worth"]],
-        "lower_90": [low, top["lower_90"]], "upper_90": [high, top["upper_90"]], "cost": [_cost(crm), np.nan],
-    })  # fmt: skip
-
-
-def _cost(crm: Crm) -> float:
-    """What a rep costs a year: the costs by rep of the last twelve months over the reps who had any, by month."""
-    if "costs" not in crm:
-        return np.nan
-    months = pd.period_range(end=crm.as_of + ONE_DAY, periods=13, freq="M")[:-1].astype(str)
-    costs = crm.costs[crm.costs["period"].isin(months) & crm.costs["rep_id"].notna()]
-    present = costs[["period", "rep_id"]].drop_duplicates()
-    return float(12 * costs["cost"].sum() / len(present)) if len(present) else np.nan
-
-
-def finding_hire_or_improve(options: pd.DataFrame) -> str:
-    """One sentence: which of the two would bring more, or that it cannot be told."""
-    hire, help_ = options.iloc[0], options.iloc[1]
-    said = [
-        f"{style.money(o['worth'])} (90% interval {style.between(o['lower_90'], o['upper_90'], style.money)})"
-        for o in (hire, help_)
-    ]
-    cost = "" if pd.isna(hire["cost"]) else f", at a cost of about {style.money(hire['cost'])}"
-    clear = hire["lower_90"] > help_["upper_90"] or help_["lower_90"] > hire["upper_90"]
-    end = "" if clear else " Which is more cannot be told."
-    hired = f"With deals enough, one more rep would book **{said[0]}** in the first year{cost}"
-    return f"{hired}; help at the stage worth most, {said[1]}.{end}"
-
-
-def chart_hire_or_improve(options: pd.DataFrame) -> alt.LayerChart:
-    """The worth of both, with their intervals."""
-    return style.dots(
-        options.assign(lower=options["lower_90"], upper=options["upper_90"]), "worth", "option", fmt=style.money,
-        title="What either would bring in a year", subtitle="Bookings of the first year; 90% intervals; costs not taken off",
     )  # fmt: skip

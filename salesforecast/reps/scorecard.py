@@ -15,6 +15,7 @@ from salesforecast.tables import Crm
 from salesforecast.text import md
 
 ALL = "All"
+TOTAL = "\0total"  # the key of the last row, which no rep, team or region has
 AMOUNTS = 10  # of each period: a change of bookings on fewer has no interval
 MOST = 30  # bars
 
@@ -36,8 +37,9 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        For reps rep_id and team; the name; closed (won or lost in the period), won, win_rate (won of closed) with lower, upper
-        (95% Wilson), bookings (money, of the won deals with an amount), average_deal (their mean), cycle_days (the median time
+        For reps rep_id, team and, where some had, left (before the period); the name; closed (won or lost in the period), won,
+        win_rate (won of closed) with lower, upper (95% Wilson), bookings (money, of the won deals with an amount),
+        average_deal (their mean), cycle_days (the median time
         to close at the pace of the period, open deals counted as not yet closed; missing with fewer than 5 deals at risk at an
         age before it), discount (off list price, of the won deals that have one), pipeline (open at the end of the period, at
         the amounts of today), quota and attainment (bookings over quota) where there are targets, then for the period before and
@@ -57,7 +59,7 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         )
     group = deals["rep_id"] if by == "rep" else deals["rep_id"].map(staff.set_index("rep_id")[by])
     everyone = staff["rep_id"] if by == "rep" else staff[by].dropna().drop_duplicates()
-    keys = [*sorted(set(everyone) | set(group.dropna())), ALL]
+    keys = [*sorted(set(everyone) | set(group.dropna())), TOTAL]
     amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
     deals = deals.assign(group=pd.Categorical(group, keys[:-1]), amount=amount)  # who owns nothing is in All only
     spans = period.compared(crm.as_of)
@@ -80,26 +82,30 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         booked = then["bookings"].to_numpy() if known else np.full(len(then), np.nan)
         frame = frame.assign(**{f"bookings_{name}": booked}, **_changed(now, then, name, pace))
     names = staff.set_index("rep_id")["rep"]
-    frame.insert(0, by, frame["group"].map(names).fillna(frame["group"]) if by == "rep" else frame["group"])
+    name = frame["group"].map(names).fillna(frame["group"]) if by == "rep" else frame["group"]
+    is_total = frame["group"] == TOTAL
+    frame.insert(0, by, name.mask(name == ALL, f"{ALL} ({by})").mask(is_total, ALL))
+    frame["group"] = frame["group"].mask(is_total, ALL)
     if by == "rep":
         frame = frame.rename(columns={"group": "rep_id"})
         frame.insert(2, "team", frame["rep_id"].map(staff.set_index("rep_id")["team"]))
     else:
         frame = frame.drop(columns="group")
-    gone = frame["rep_id"].map(staff.set_index("rep_id")["end_date"]) < spans[0].since if by == "rep" else False
+    gone = pd.Series(False, index=frame.index)
+    if by == "rep":
+        gone = frame["rep_id"].map(staff.set_index("rep_id")["end_date"]) < spans[0].since
+        if gone.any():
+            frame.insert(3, "left", gone)
     idle = (frame[["closed", "bookings", "pipeline"]] == 0).all(axis=1)
-    frame = frame[~(gone & idle)].drop(columns=["valued", "squares", "agreed", "listed"])
-    order = frame[by].eq(ALL).astype("int64")
-    frame = frame.assign(last=order).sort_values(
-        ["last", "bookings", by], ascending=[True, False, True], ignore_index=True
-    )
+    frame = frame.assign(last=is_total)[~(gone & idle)].drop(columns=["valued", "squares", "agreed", "listed"])
+    frame = frame.sort_values(["last", "bookings", by], ascending=[True, False, True], ignore_index=True)
     return frame.drop(columns="last")
 
 
 def _sum(values: pd.Series, group: pd.Series, keys: list[str]) -> pd.Series:
     sums = values.groupby(group, observed=False).sum()
     sums.index = sums.index.astype("str")
-    return pd.concat([sums, pd.Series({ALL: values.sum()})]).reindex(keys)
+    return pd.concat([sums, pd.Series({TOTAL: values.sum()})]).reindex(keys)
 
 
 def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
@@ -186,7 +192,54 @@ def _quota(crm: Crm, label: str, by: str, keys: list[str]) -> pd.Series:
     if column in whose:
         own = targets[filled[column] & (filled.sum(axis=1) == 1)].groupby(column)["target"].sum()
         none = own.reindex(keys)
-    return none.fillna({ALL: company.sum() if len(company) else np.nan})
+    return none.fillna({TOTAL: company.sum() if len(company) else np.nan})
+
+
+def finding_lead(scorecard: pd.DataFrame, own: pd.DataFrame, period: Period) -> str:
+    """The page in a sentence: the bookings beside the year before, and whether anybody's win rate stands out beyond luck.
+
+    Parameters
+    ----------
+    scorecard : DataFrame
+        From `scorecard`, by rep.
+    own : DataFrame
+        The rows of `fair` that the page is about.
+    period : Period
+    """
+    total = scorecard.iloc[-1]
+    what = f"**{style.money(total['bookings'])}** booked in {period.label}{_against(total, period)}"
+    if not total["bookings"] > 0:
+        what = f"Nothing was booked in {period.label}, {style.plural(total['won'], 'deal')} won"
+    known = own[own["verdict"] != "few"]
+    named = known[known["verdict"] != "same"].sort_values("q", kind="stable")
+    if known.empty:
+        return f"{what}; too few deals have closed to compare win rates."
+    if len(own) == 1:
+        words = {
+            "above": "above what luck explains",
+            "below": "below what luck explains",
+            "same": "within what luck explains",
+        }
+        return f"{what}; the win rate of the year is {words[known.iloc[0]['verdict']]}."
+    if named.empty:
+        return f"{what}; nobody's win rate of the year stands out beyond luck."
+    if len(named) == 1:
+        row = named.iloc[0]
+        return f"{what}; **{md(row['rep'])}** wins {'more' if row['verdict'] == 'above' else 'fewer'} deals than luck explains."
+    who = [f"**{md(r.rep)}** ({'more' if r.verdict == 'above' else 'fewer'})" for r in named.head(2).itertuples()]
+    rest = f" and {style.plural(len(named) - 2, 'other')}" if len(named) > 2 else ""
+    return f"{what}; {(', ' if rest else ' and ').join(who)}{rest} win more or fewer deals than luck explains."
+
+
+def _against(total: pd.Series, period: Period) -> str:
+    """The change on the year before in words; nothing where it is not known."""
+    year = period.year_before().label
+    change, low, high = (total.get(f"change_year{end}", np.nan) for end in ("", "_lower", "_upper"))
+    if pd.isna(change):
+        return ""
+    if pd.isna(low) or low <= 0 <= high:
+        return f", per working day not clearly different from {year}"
+    return f", per working day {'up' if change > 0 else 'down'} {style.percent(abs(change))} on {year}"
 
 
 def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
@@ -199,14 +252,9 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
         closed = style.plural(total["closed"], "deal")
         return f"Nothing was booked in {period.label}; {closed} closed, {style.count(total['won'])} of them won."
     year = period.year_before().label
-    change, low, high = (total.get(f"change_year{end}", np.nan) for end in ("", "_lower", "_upper"))
-    if pd.isna(change):
-        against = ""
-    elif pd.isna(low) or (low <= 0 <= high):
-        against = f", per working day not clearly different from {year}"
-    else:
-        against = f", per working day {'up' if change > 0 else 'down'} {style.percent(abs(change))} on {year}"
-    sentence = f"**{style.money(total['bookings'])}** from {style.plural(total['won'], 'win')}{against}."
+    sentence = (
+        f"**{style.money(total['bookings'])}** from {style.plural(total['won'], 'win')}{_against(total, period)}."
+    )
     sold = rows[rows["bookings"] > 0]
     if len(rows) == 1:
         return sentence
@@ -219,6 +267,9 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
             f"({style.percent(top['bookings'] / total['bookings'])}), the most of {style.plural(len(rows), by)}.{up}"
         )
     half = int((sold["bookings"].cumsum() < total["bookings"] / 2).sum()) + 1
+    rows = (
+        rows[~rows["left"] | (rows["bookings"] > 0)] if "left" in rows else rows
+    )  # who was gone booked nothing, and could not
     noun = style.plural(len(rows), by)
     names = " and ".join(f"**{md(n)}**" for n in sold[by].head(half)) if half < 3 else f"{half}"
     idle = len(rows) - len(sold)

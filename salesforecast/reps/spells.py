@@ -50,7 +50,7 @@ def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFram
     deals = crm.deals
     seen = observed(deals)
     first, last = seen.day(since), seen.day(min(until - ONE_DAY, crm.as_of))
-    rows = _owned(crm, seen)
+    rows = owners(crm, seen)
     deal = rows["deal"].to_numpy()
     created, closed = seen.created[deal], seen.closed[deal]
     start = np.maximum.reduce([rows["start"].to_numpy(), created, np.full(len(rows), max(first, seen.first_close))])
@@ -75,7 +75,7 @@ def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFram
     return frame.assign(**_mix(crm, seen, deal, frame["rep_id"], start))
 
 
-def _owned(crm: Crm, seen: Observed) -> pd.DataFrame:
+def owners(crm: Crm, seen: Observed) -> pd.DataFrame:
     """Whose a deal was on which days: deal (its place in `seen`), rep_id, start, end (days, counted as in `seen`)."""
     rep = seen.deals["rep_id"].reset_index(drop=True) if "rep_id" in seen.deals else pd.Series(pd.NA, seen.deals.index)
     today = pd.DataFrame({"deal": np.arange(len(rep)), "rep_id": rep.array, "start": -FAR, "end": FAR})

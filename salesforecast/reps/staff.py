@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 
 import pandas as pd
 
-from salesforecast.errors import MissingTable
+from salesforecast.errors import MissingTable, SettingError
 from salesforecast.tables import Crm
 
 EVENTS = ("stage_history", "orders", "leads")  # what happened, whoever did it
@@ -60,9 +61,23 @@ def owned(crm: Crm, apart: str = "") -> Crm:
     apart : str
         Ids of queues, robots, house accounts, with commas between. Their deals and their work are left out; what they changed in
         the stage history stays, as nobody's.
+
+    Raises
+    ------
+    SettingError
+        When there is no owner of such an id, with "Did you mean".
     """
     out = {part.strip() for part in apart.split(",") if part.strip()}
     tables = dict(crm.tables)
+    there = (
+        {v for frame in tables.values() if "rep_id" in frame for v in frame["rep_id"].dropna().unique()}
+        if out
+        else set()
+    )
+    for one in sorted(out - there):
+        near = get_close_matches(one, sorted(there), 1, 0.5)  # one alone: with codes no list of ids may show
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise SettingError(f"There is no owner {one!r} to set apart: apart takes ids as the export has them.{hint}")
     for name, frame in tables.items() if out else ():
         if "rep_id" in frame:
             theirs = frame["rep_id"].isin(out)

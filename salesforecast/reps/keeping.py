@@ -1,0 +1,374 @@
+"""Whether deals are kept within the usual time of a stage, by rep and team, and whether that matters."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from salesforecast import shrinkage, stats, style
+from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.formats import points_bare
+from salesforecast.observed import FAR, Observed, observed
+from salesforecast.periods import ONE_DAY
+from salesforecast.reps.fair import DELTA, RATE, SURE, extremes
+from salesforecast.reps.mix import expected
+from salesforecast.reps.spells import owners, spells
+from salesforecast.reps.staff import roster
+from salesforecast.tables import Crm
+from salesforecast.text import md
+
+USUAL = 0.8  # of the deals that were won: they had left a stage by its limit
+WINS = 20  # won deals that went through a stage: fewer do not tell what is usual
+FEW = 10  # times a limit was kept or not: nobody is compared on fewer
+AFTER = (180, 90, 30)  # days from the landmark on in which deals are followed: the longest that half of the data allow
+FOLLOW = 20  # deals on either side of a landmark
+CLASSES = 5  # of the chance that a deal's case mix gives it
+LANDMARKS = ("at the limit", "on moving on")
+ALL = "All stages"
+
+
+def stage_limits(crm: Crm) -> pd.DataFrame:
+    """The usual time limit of each open stage, in days.
+
+    The one that is declared for the stage (limit_days), else the time by which four of five of the deals that were won had
+    gone on from it, counted from the first day in it to the first day in a later one.
+
+    Parameters
+    ----------
+    crm : Crm
+        Opportunities, stages (limit_days where there is a rule), stage_history.
+
+    Returns
+    -------
+    DataFrame
+        stage, limit_days, n (won deals that went through it), declared (flag). In the order of the funnel.
+
+    Raises
+    ------
+    TooLittleData
+        When no stage has a declared limit or 20 won deals that went through it.
+    """
+    visits = _visits(crm, observed(crm.deals))
+    won = visits[visits["won"]]
+    rows = []
+    for stage in _open_stages(crm).itertuples():
+        days = (won["left"] - won["entered"])[won["rank"] == stage.rank]
+        rule = getattr(stage, "limit_days", np.nan)
+        usual = float(np.ceil(days.quantile(USUAL))) if len(days) >= WINS else np.nan
+        rows.append((stage.stage, usual if pd.isna(rule) else float(rule), len(days), pd.notna(rule)))
+    frame = pd.DataFrame(rows, columns=["stage", "limit_days", "n", "declared"]).dropna(subset="limit_days")
+    if frame.empty:
+        raise TooLittleData(
+            f"No stage has {WINS} won deals that went through it, so no time in a stage is usual. Declare limit_days of the stages."
+        )
+    return frame.reset_index(drop=True)
+
+
+def _open_stages(crm: Crm) -> pd.DataFrame:
+    return crm.stages[crm.stages["outcome"] == "open"].sort_values("rank")
+
+
+def _visits(crm: Crm, seen: Observed) -> pd.DataFrame:
+    """Each deal's first time in each open stage: deal (place in `seen`), rank, entered, left (days; far ahead where it has not), onward
+    (it left for a later open stage or was won), won (the deal was, and passed the stage).
+    """
+    history = crm.stage_history
+    ranks = crm.stages.set_index("stage")["rank"]
+    open_ranks = _open_stages(crm)["rank"].to_numpy()
+    place = pd.Index(seen.deals["opportunity_id"]).get_indexer(history["opportunity_id"])
+    moves = pd.DataFrame({"deal": place, "rank": history["stage"].map(ranks).to_numpy(),
+                          "day": (history["entered_at"].dt.normalize() - seen.zero).dt.days.to_numpy()})  # fmt: skip
+    moves = moves[(place >= 0) & np.isin(moves["rank"], open_ranks)]
+    if moves.empty:
+        raise MissingTable(
+            "This needs the stages of the stage_history, of which none is an open one. Add the history of the deals."
+        )
+    first = moves.groupby(["deal", "rank"], as_index=False)["day"].min()
+    # the first day in any later open stage
+    later = first.sort_values(["deal", "rank"], ascending=[True, False])
+    reached = later.groupby("deal")["day"].cummin()
+    onward = reached.groupby(later["deal"]).shift().reindex(first.index)
+    deal = first["deal"].to_numpy()
+    closed, won = seen.closed[deal], seen.outcome[deal] == "won"
+    left = np.minimum(onward.fillna(2 * FAR).to_numpy("int64"), closed)
+    entered = first["day"].to_numpy()
+    frame = first.rename(columns={"day": "entered"}).assign(
+        left=left, onward=(onward <= closed).to_numpy() | (won & (left == closed)), won=won,
+    )  # fmt: skip
+    return frame[(left >= entered) & (entered <= closed)].reset_index(drop=True)
+
+
+def keeping(
+    crm: Crm, limits: pd.DataFrame, *, since: pd.Timestamp, until: pd.Timestamp, by: str = "rep"
+) -> pd.DataFrame:
+    """How often deals left a stage by its limit, by rep or team, beside the usual of the same stages and segments.
+
+    A deal in a stage counts on the day it leaves or on the first day past the limit, whichever is first, for its owner of
+    that day; it was *kept* when it had left, on or out. Where the limit has not been reached and the deal is still in the
+    stage, nothing is decided and nothing is counted. The usual is that of all reps' deals in the same stages and segments;
+    the gap to it is drawn towards nought the more the less is known; somebody is *above* or *below* under a false-discovery
+    rate of 10% and beyond 2 points with a probability over 90%.
+
+    Parameters
+    ----------
+    crm : Crm
+    limits : DataFrame
+        From `stage_limits`.
+    since, until : Timestamp
+        The days counted, from `since` to before `until`.
+    by : str
+        rep or team.
+
+    Returns
+    -------
+    DataFrame
+        rep_id (by rep), the name; n (decided), kept, kept_share with lower, upper (95% Wilson), usual_share (of all, same
+        stages and segments), gap_share (to it, shrunk), q, verdict (few under 10). Largest share kept beyond the usual first,
+        those not compared last.
+
+    Raises
+    ------
+    TooLittleData
+        When nobody has 10 deals in a stage that were decided.
+    """
+    seen = observed(crm.deals)
+    visits = _limited(crm, seen, limits)
+    day = np.minimum(visits["left"], visits["entered"] + visits["limit"] + 1)
+    last = seen.day(min(until - ONE_DAY, crm.as_of))
+    visits = visits.assign(day=day, kept=visits["left"] <= visits["entered"] + visits["limit"])
+    visits = visits[(day >= seen.day(since)) & (day <= last)]
+    whose = visits.merge(owners(crm, seen), on="deal")
+    whose = whose[(whose["start"] <= whose["day"]) & (whose["day"] <= whose["end"])].dropna(subset="rep_id")
+    staff = roster(crm).set_index("rep_id")
+    group = whose["rep_id"] if by == "rep" else whose["rep_id"].map(staff[by])
+    if by != "rep" and staff[by].isna().all():
+        raise MissingTable(
+            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
+        )
+    if by != "rep" and group.nunique() < 2:
+        raise TooLittleData(f"There is only one {by} here, so there is nothing to set beside it.")
+    usual = whose.groupby([whose["rank"], _segment(seen)[whose["deal"]]])["kept"].transform("mean")
+    rows = pd.DataFrame({
+        "group": group, "deal": whose["deal"], "n": 1, "kept": whose["kept"].astype("int64"), "usual": usual,
+        "variance": usual * (1 - usual), "residual": whose["kept"] - usual,
+    }).dropna(subset="group")  # fmt: skip
+    alike = rows.groupby(["group", "deal"])["residual"].sum()
+    wider = max(1.0, float((alike**2).sum() / max(rows["variance"].sum(), 1e-9)))
+    frame = rows.drop(columns=["deal", "residual"]).groupby("group").sum().rename_axis("group").reset_index()
+    known = (frame["n"] >= FEW) & (frame["variance"] > 0)
+    if not known.any():
+        raise TooLittleData(
+            f"No {by} has {FEW} deals that left a stage or stayed in it past its limit, so none can be compared."
+        )
+    frame = stats.add_rate(frame, hits="kept", n="n", name="kept_share")
+    frame["usual_share"] = frame["usual"] / frame["n"]
+    gap, variance = (frame["kept"] - frame["usual"]) / frame["n"], frame["variance"] * wider / frame["n"] ** 2
+    frame["gap_share"] = frame["q"] = np.nan
+    draws = shrinkage.shrunk(gap[known].to_numpy(), variance[known].to_numpy()).draws
+    frame.loc[known, "gap_share"] = draws.mean(axis=0)
+    sure = pd.Series(
+        np.maximum((draws > DELTA).mean(axis=0), (draws < -DELTA).mean(axis=0)) > SURE, index=frame.index[known]
+    )
+    frame.loc[known, "q"] = shrinkage.q_values(2 * norm.sf(np.abs(gap[known] / np.sqrt(variance[known])).to_numpy()))
+    side = pd.Series(np.where(frame["gap_share"] > 0, "above", "below"), index=frame.index)
+    frame["verdict"] = side.where((frame["q"] < RATE) & sure.reindex(frame.index, fill_value=False), "same").where(
+        known, "few"
+    )
+    frame[by] = frame["group"].map(staff["rep"]).fillna(frame["group"]) if by == "rep" else frame["group"]
+    order = [by, "n", "kept", "kept_share", "lower", "upper", "usual_share", "gap_share", "q", "verdict"]
+    if by == "rep":
+        frame, order = frame.rename(columns={"group": "rep_id"}), ["rep_id", *order]
+    return frame.sort_values(["gap_share", by], ascending=[False, True], ignore_index=True)[order]
+
+
+def _limited(crm: Crm, seen: Observed, limits: pd.DataFrame) -> pd.DataFrame:
+    visits = _visits(crm, seen)
+    ranks = crm.stages.set_index("stage")["rank"]
+    limit = visits["rank"].map(dict(zip(limits["stage"].map(ranks), limits["limit_days"], strict=True)))
+    return visits.assign(limit=limit).dropna(subset="limit").astype({"limit": "int64"})
+
+
+def late(crm: Crm, limits: pd.DataFrame) -> pd.DataFrame:
+    """Whether deals past a stage's limit win less, from two landmarks at which it is known whether they are.
+
+    A deal cannot be late that was over before; so deals are compared from a day on which both kinds are open. *At the limit*:
+    deals still open on the first day past it, those that had gone on against those still in the stage. These are also a stage
+    behind. *On moving on*: deals on the day they went on to a later stage, those that did so late against those in time,
+    which are as far. Both sides are brought to the mix of the late ones, by stage and by fifths of the chance that the case
+    mix gives a deal (Hansen 2008): slow kinds of deals may also be won less. Won is the share won within 180 days of that
+    day, open deals counted as undecided (Aalen-Johansen); intervals come from resampling accounts.
+
+    Parameters
+    ----------
+    crm : Crm
+    limits : DataFrame
+        From `stage_limits`.
+
+    Returns
+    -------
+    DataFrame
+        landmark (at the limit, on moving on), stage (a stage, or All stages), limit_days, kept and late (deals), kept_won,
+        late_won (shares), difference_share (late less kept) with lower, upper (95%), within_days (180, or 90 or 30 where the
+        data are shorter). In the order of the funnel.
+
+    Raises
+    ------
+    TooLittleData
+        When no stage has 20 deals on either side.
+    """
+    seen = observed(crm.deals)
+    visits = _limited(crm, seen, limits)
+    last, names, weight = seen.day(crm.as_of), crm.stages.set_index("rank")["stage"], stats.weights(seen.groups)
+    alike = _alike(crm, seen)[visits["deal"]]
+    after = next((days for days in AFTER if 2 * days <= last - seen.first_close), AFTER[-1])
+    frames = []
+    for landmark in LANDMARKS:
+        parts = []
+        for (rank, _), part in visits.groupby(["rank", alike]):
+            deal, left = part["deal"].to_numpy(), part["left"].to_numpy()
+            over = (part["entered"] + part["limit"] + 1).to_numpy()
+            if landmark == "at the limit":
+                zero, there = over, seen.closed[deal] >= over
+            else:
+                zero, there = (
+                    left,
+                    part["onward"].to_numpy() & (seen.closed[deal] > left),
+                )  # a win out of the stage is no move on
+            there = there & (zero <= last) & (zero >= seen.first_close)
+            sides = [there & ((left >= over) == side) for side in (False, True)]
+            won = [_won_after(seen, deal[side], zero[side], last, after, weight) for side in sides]
+            if won[0] is not None and won[1] is not None:
+                parts.append((rank, int(part["limit"].iloc[0]), *(int(side.sum()) for side in sides), np.array(won)))
+        rows = [_together(names[rank], [p for p in parts if p[0] == rank]) for rank in sorted({p[0] for p in parts})]
+        if parts:
+            rows.append({**_together(ALL, parts), "limit_days": np.nan})
+        frames.append(pd.DataFrame(rows).assign(landmark=landmark))
+    found = pd.concat([f for f in frames if len(f)] or frames, ignore_index=True)
+    if found.empty:
+        raise TooLittleData(f"No stage has {FOLLOW} deals in time and as many late ones that can be followed.")
+    found["within_days"] = after
+    return found[["landmark", *(c for c in found if c != "landmark")]]
+
+
+def _together(stage: str, parts: list[tuple]) -> dict[str, object]:
+    """The parts of a stage, or of all, weighted by their late deals, so that both sides have the same mix."""
+    kept, late = sum(p[2] for p in parts), sum(p[3] for p in parts)
+    sides = np.tensordot(np.array([p[3] for p in parts]) / late, np.array([p[4] for p in parts]), axes=1)
+    gap = sides[1] - sides[0]
+    low, high = stats.quantile_interval(gap[1:])
+    return {
+        "stage": stage, "limit_days": parts[0][1], "kept": kept, "late": late, "kept_won": sides[0][0], "late_won": sides[1][0],
+        "difference_share": gap[0], "lower": float(low), "upper": float(high),
+    }  # fmt: skip
+
+
+def _won_after(
+    seen: Observed, deal: np.ndarray, zero: np.ndarray, last: int, after: int, weight: np.ndarray
+) -> np.ndarray | None:
+    """The share won within so many days of a day, (resamplings,); nothing where they are too few, or too young to be followed."""
+    over = seen.closed[deal] <= last
+    length = np.where(over, seen.closed[deal], last) - zero
+    if (last - zero >= after).sum() < FOLLOW:
+        return None
+    outcome = np.where(over, seen.outcome[deal], "open")
+    table = stats.life_table(np.zeros_like(length), length, outcome, seen.group[deal], seen.groups, after + 1)
+    return np.asarray(stats.incidence(table, weight)[0][:, -1])
+
+
+def _alike(crm: Crm, seen: Observed) -> np.ndarray:
+    """The class of each deal by its chance from the case mix: fast kinds of deals are also won more often, or less."""
+    rows = (
+        expected(spells(crm, since=crm.first_day, until=crm.as_of + ONE_DAY))
+        if "rep_id" in seen.deals
+        else pd.DataFrame()
+    )
+    if rows.empty:
+        return np.zeros(len(seen.deals), dtype="int64")
+    odds = seen.deals["opportunity_id"].map(rows.groupby("opportunity_id")["odds"].mean())
+    edges = np.unique(odds.quantile(np.arange(1, CLASSES) / CLASSES))
+    return np.where(odds.isna(), -1, np.searchsorted(edges, odds.fillna(0.0)))
+
+
+def _segment(seen: Observed) -> np.ndarray:
+    deals = seen.deals
+    return np.asarray(deals["segment"].fillna("") if "segment" in deals else pd.Series("", deals.index))
+
+
+def finding_stage_limits(limits: pd.DataFrame) -> str:
+    """One sentence: the limit of each stage, and where it comes from."""
+    said = ", ".join(f"{md(r.stage)} **{style.days(r.limit_days)}**" for r in limits.itertuples())
+    if limits["declared"].all():
+        return f"The limits are those that were declared: {said}."
+    some = "; the others were declared" if limits["declared"].any() else ""
+    own = limits[~limits["declared"]] if limits["declared"].any() else limits
+    said = ", ".join(f"{md(r.stage)} **{style.days(r.limit_days)}**" for r in own.itertuples())
+    return f"Four of five deals that were won had gone on by then: {said}{some}."
+
+
+def finding_keeping(keeping: pd.DataFrame) -> str:
+    """One sentence: how often limits are kept, and who differs beyond luck or that nobody does."""
+    by = "rep" if "rep" in keeping else keeping.columns[0]
+    n, kept = keeping["n"].sum(), keeping["kept"].sum()
+    if not n:
+        return "No deal left a stage or stayed in it past its limit in this time."
+    share = f"Stage limits were kept for **{style.percent(kept / n)}** of {style.plural(n, 'deal in a stage', 'deals in a stage')}"
+    if len(keeping) == 1:
+        row = keeping.iloc[0]
+        told = {"above": "more than luck explains", "below": "less than luck explains", "few": "on too few to compare"}
+        return f"{share}, where {style.percent(row['usual_share'])} is usual: {told.get(row['verdict'], 'luck may explain it')}."
+    named = keeping[keeping["verdict"].isin(["above", "below"])]
+    if named.empty:
+        return f"{share}; the {by}s **cannot be told apart**."
+    first = named.loc[named["gap_share"].abs().idxmax()]
+    more = (
+        f"; {style.plural(len(named) - 1, 'other')} {'differs' if len(named) == 2 else 'differ'} too"
+        if len(named) > 1
+        else ""
+    )
+    at, usual = style.percent(first["kept_share"]), style.percent(first["usual_share"])
+    return f"{share}; **{md(first[by])}** keeps {at} where {usual} is usual{more}."
+
+
+def finding_late(late: pd.DataFrame) -> str:
+    """One or two sentences: whether late deals win less by more than 2 points, and whether they still do when they are as far."""
+    said = []
+    for row in late[late["stage"] == ALL].itertuples():
+        who = (
+            "Deals still in a stage past its limit"
+            if row.landmark == "at the limit"
+            else "Once they moved on, late deals"
+        )
+        interval = f"(95% interval of the difference {style.between(row.lower, row.upper, points_bare)} points)"
+        if not (row.upper < -DELTA or row.lower > DELTA):
+            said.append(
+                f"{who} **cannot be told apart** from those in time: {style.percent(row.late_won)} and "
+                f"{style.percent(row.kept_won)} were won."
+            )
+        else:
+            less = "less" if row.difference_share < 0 else "more"
+            said.append(
+                f"{who} win {less}: **{style.percent(row.late_won)}** against {style.percent(row.kept_won)} {interval}."
+            )
+    return " ".join(said)
+
+
+def chart_keeping(keeping: pd.DataFrame) -> alt.LayerChart:
+    """The share of limits kept, with the usual of the same stages."""
+    by = "rep" if "rep" in keeping else keeping.columns[0]
+    data, cut = extremes(keeping[keeping["verdict"] != "few"])
+    return style.dots(
+        data, "kept_share", by, verdict="verdict", columns=(("usual_share", "Usual", style.percent), ("n", "Decided", style.count)),
+        title="Deals that left a stage by its limit", subtitle=f"Share; 95% intervals; most beyond the usual first{cut}",
+    )  # fmt: skip
+
+
+def chart_late(late: pd.DataFrame) -> alt.LayerChart:
+    """How much less late deals win, stage by stage, from either landmark."""
+    data, days = late.assign(label=late["stage"] + ", " + late["landmark"]), late["within_days"].iloc[0]
+    return style.dots(
+        data, "difference_share", "label", fmt=style.points, line=0.0, line_label="no difference",
+        columns=(("late_won", "Late", style.percent), ("kept_won", "In time", style.percent)),
+        title="Share won of late deals less that of those in time", subtitle=f"Within {days} days; points; 95% intervals",
+    )  # fmt: skip
