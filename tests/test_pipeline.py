@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 from conftest import altered
 
-from salesforecast import periods, pipeline, synthetic
+from salesforecast import goals, periods, pipeline, synthetic
 from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.pipeline import (
     amounts,
     arrivals,
     backtesting,
     combination,
-    goals,
     hazards,
     judging,
     models,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pandas as pd
 from salesforecast.errors import DataError, SettingError, TooLittleData, unknown
 from salesforecast.forecasting.panel import Panel, frequency
 from salesforecast.text import md
+from salesforecast.workdays import holidays_of, open_days
 
 if TYPE_CHECKING:
     from salesforecast.forecasting.regression import Components, Regression, Sarimax
@@ -73,9 +73,7 @@ def working_days(periods: pd.DatetimeIndex, *, country: str = "", freq: str = ""
     """
     edges = ahead(periods, 1, freq=freq)
     days = pd.date_range(edges[0], edges[-1], inclusive="left")
-    free, weekend, worked = _calendar(country, days)
-    open_days = ~days.day_of_week.isin(weekend) & ~days.isin(free) | days.isin(worked)
-    return _per_period(days[open_days], edges)
+    return _per_period(days[open_days(days, country).to_numpy()], edges)
 
 
 def moving_share(periods: pd.DatetimeIndex, name: str, *, freq: str = "") -> np.ndarray:
@@ -289,30 +287,9 @@ def _of(series: str) -> str:
     return f" of the series {series!r}" if series else ""
 
 
-def _calendar(country: str, days: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, list[int], pd.DatetimeIndex]:
-    """Public holidays, days of the weekend (0 is Monday), and days of the weekend that are worked."""
-    if not country:
-        return pd.DatetimeIndex([]), [5, 6], pd.DatetimeIndex([])
-    found = _holidays(country, range(days[0].year, days[-1].year + 1))
-    worked: set[dt.date] = getattr(found, "weekend_workdays", set())
-    return pd.DatetimeIndex(sorted(found)), sorted(found.weekend), pd.DatetimeIndex(sorted(worked))
-
-
-def _holidays(country: str, years: range, language: str | None = None):  # type: ignore[no-untyped-def]
-    import holidays  # here, since it costs a moment that a forecast without a calendar need not wait for
-
-    state, _, part = country.partition("-")
-    known = holidays.list_supported_countries()
-    if state not in known:
-        raise unknown("calendar of the country", state, known)
-    if part and part not in known[state]:
-        raise unknown(f"calendar of a part of {state}", part, known[state])
-    return holidays.country_holidays(state, subdiv=part or None, years=years, language=language)
-
-
 def _feasts(feast: Moving, years: range) -> list[pd.Timestamp]:
     """The (first) day of the feast, in each year; a feast by the moon may come twice in one."""
-    found = _holidays(feast.country, years, "en_US")
+    found = holidays_of(feast.country, years, "en_US")
     days = sorted(
         pd.Timestamp(d) for d, said in found.items() if any(re.fullmatch(feast.name, s) for s in said.split("; "))
     )

@@ -4,11 +4,11 @@ The models see nothing but `crm.at(day)`. `backtest` forecasts every week of the
 pipeline model with the series of bookings and two simple methods, and the other functions are questions about the result.
 """
 
+from salesforecast.goals import target, targets
 from salesforecast.pipeline.backtesting import Backtest, backtest, coming
 from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, finding_bridge
 from salesforecast.pipeline.changes import last_period, lately
 from salesforecast.pipeline.combination import combine
-from salesforecast.pipeline.goals import target, targets
 from salesforecast.pipeline.judging import accuracy, calibration, judged
 from salesforecast.pipeline.outlook import by_group, coverage, parts, weekly_paths
 from salesforecast.pipeline.shown import (

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from salesforecast import goals
 from salesforecast.errors import TooLittleData, unknown
-from salesforecast.pipeline import combination, goals, models
+from salesforecast.pipeline import combination, models
 from salesforecast.pipeline.backtesting import Backtest, Now
 from salesforecast.tables import NOT_FILLED, Crm
 

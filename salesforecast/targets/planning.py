@@ -1,0 +1,106 @@
+"""The plan of a coming period: the baseline, the wishes of a workbook that was edited, and a workbook to edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from salesforecast import style
+from salesforecast.errors import CannotSay
+from salesforecast.periods import ONE_DAY, Period, period, period_at
+from salesforecast.targets.fitting import fit
+from salesforecast.targets.plan import levels
+from salesforecast.targets.wishes import wishes
+from salesforecast.targets.workbook import read, write
+from salesforecast.text import md
+
+
+def coming(span: Period, as_of: pd.Timestamp) -> Period:
+    """The period while it is not over, else the one that is not by `as_of`.
+
+    >>> coming(period("2025Q2"), pd.Timestamp("2025-05-31")).label, coming(period("2025Q2"), pd.Timestamp("2025-06-30")).label
+    ('2025Q2', '2025Q3')
+    """
+    while span.until <= as_of + ONE_DAY:
+        span = span.previous(-1)
+    return span
+
+
+def year(span: Period) -> Period:
+    """The fiscal year that a period lies in."""
+    return period_at(span.since, "Y", span.fiscal_year_start)
+
+
+def longer(span: Period) -> Period:
+    """The fiscal year that a quarter or month lies in.
+
+    Raises
+    ------
+    CannotSay
+        When the period is a year itself: it has been told already.
+    """
+    if span.kind == "Y":
+        raise CannotSay("The period of this page is the year itself.")
+    return year(span)
+
+
+def eve(span: Period, as_of: pd.Timestamp) -> pd.Timestamp:
+    """The first day not to be learnt from: the period's first, or the one after the last day known."""
+    return min(span.since, as_of + ONE_DAY)
+
+
+def to_plan(label: str, span: Period) -> Period:
+    """The period of that name; the year after the period's own where none is given."""
+    return period(label, span.fiscal_year_start) if label else year(span).previous(-1)
+
+
+def planned(cells: pd.DataFrame, edited: str = "", *, unit: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The plan of whole money units that keeps the wishes of an edited workbook; the baseline's where none is named.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        From `baseline`.
+    edited : str
+        A workbook that `written` has written and somebody has edited; "" for none.
+    unit : float
+        To which cells are rounded; a workbook's cells keep their cents.
+
+    Returns
+    -------
+    DataFrame, DataFrame
+        The plan (with baseline and target), and the wishes it keeps.
+    """
+    if not edited:
+        return fit(cells, unit=unit), wishes(cells, ())
+    plan, asked = read(edited)
+    return fit(plan, asked), asked
+
+
+def finding_planned(plan: pd.DataFrame, asked: pd.DataFrame, span: Period) -> str:
+    """One sentence: what the plan comes to, over how many cells, and how many wishes it keeps."""
+    kept = f"; {style.plural(len(asked), 'wish')} {'is' if len(asked) == 1 else 'are'} kept" if len(asked) else ""
+    return (
+        f"**{md(span.label)} is planned at {style.money(float(levels(plan)['target'].iloc[0]))}**, spread over "
+        f"{style.plural(len(plan), 'cell')} that add up to the cent{kept}."
+    )
+
+
+def chart_planned(plan: pd.DataFrame, by: str = "month") -> alt.LayerChart:
+    """The plan by month, or by another of its columns."""
+    part = levels(plan, [by])
+    top = part.loc[part["target"].idxmax(), by]
+    return style.bars(
+        part.assign(text=[style.money(v) for v in part["target"]]), "target", by, text="text", accent=str(top),
+        title=f"The plan by {by.removesuffix('_id')}", subtitle="Season, working days and shares of the past, and the wishes",
+    )  # fmt: skip
+
+
+def written(plan: pd.DataFrame, asked: pd.DataFrame, file: str = "") -> str:
+    """Write the plan as a workbook, when a file is named; says so in a sentence."""
+    if not file:
+        return "Name a file by the parameter `workbook` to have the plan as an Excel workbook that can be edited and read back."
+    made = write(plan, file, asked)
+    return f"The plan was written to {md(Path(made).name)}; name it by `edited` to have its edits kept."
