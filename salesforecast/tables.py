@@ -190,6 +190,19 @@ TABLES: dict[str, Table] = {
             Column("product_id", "id", "for this product"),
             Column("target", "money", "bookings to reach", MUST),
         ), "the targets"),
+        Table("calls", ("call_id",), "What somebody said that a period would bring; the filled names say whose bookings.", (
+            Column("call_id", "id", "the call's id", MUST),
+            Column("submitted_at", "moment", "when it was said", MUST),
+            Column("period", "label", "2025Q2 or 2025-06", MUST),
+            Column("level", "label", "who says it: rep, manager, company; in any words", MUST),
+            Column("rep_id", "id", "of this seller"),
+            Column("team", "label", "of this team"),
+            Column("region", "label", "of this region"),
+            Column("category", "label", "what kind of call: commit, best case; commit where it is empty"),
+            Column("amount", "money", "bookings of the whole period, with what is won already", MUST),
+            Column("currency", "label", "the currency of its amounts"),
+        ), "the forecasts submitted by sellers and managers (Salesforce: ForecastingItem)",
+            (("human commits in the revenue forecast", ("submitted_at", "amount")),)),
         Table("spend", ("channel", "period"), "What a channel cost in a period.", (
             Column("channel", "label", "the channel", MUST),
             Column("period", "label", "the month: 2025-06", MUST),
@@ -338,6 +351,8 @@ class Crm:
                 tables[name] = frame[frame["opportunity_id"].isin(ids)].reset_index(drop=True)
             elif by_rep and len(reps) and "rep_id" in frame:
                 tables[name] = frame[frame["rep_id"].isin(rep_ids)].reset_index(drop=True)
+        if product:
+            tables.pop("calls", None)  # nobody calls a product: the others' would stand for it
         return replace(self, tables=tables)
 
     def at(self, day: pd.Timestamp | str) -> Crm:

@@ -82,8 +82,13 @@ def altered(crm: Crm, day: pd.Timestamp) -> Crm:
     moves = moves[(moves["entered_at"] < end) | (rng.random(len(moves)) < 0.4)].copy()
     if "amount" in moves:
         moves.loc[moves["entered_at"] >= end, "amount"] *= 3
-    tables = {
-        **crm.tables,
+    tables = dict(crm.tables)
+    if "calls" in tables:
+        said = tables["calls"]
+        said = said[(said["submitted_at"] < end) | (rng.random(len(said)) < 0.5)].copy()
+        said.loc[said["submitted_at"] >= end, "amount"] *= 5
+        tables["calls"] = said.reset_index(drop=True)
+    tables |= {
         "opportunities": deals.reset_index(drop=True),
         "stage_history": moves.reset_index(drop=True),
     }

@@ -323,6 +323,8 @@ def test_what_comes_after_the_origin_changes_nothing(crm):
     pd.testing.assert_frame_equal(one.origins, two.origins, check_exact=True)
     pd.testing.assert_frame_equal(one.methods, two.methods, check_exact=True)
     pd.testing.assert_frame_equal(one.deals, two.deals, check_exact=True)
+    pd.testing.assert_frame_equal(one.windows, two.windows, check_exact=True)
+    pd.testing.assert_frame_equal(one.commits, two.commits, check_exact=True)
     assert one.draws.tobytes() == two.draws.tobytes() and one.weekly.tobytes() == two.weekly.tobytes()
     assert len(one.origins) > 40
 
@@ -403,7 +405,7 @@ def test_the_simple_methods_by_hand():
         "2024Q2", "2024-06-02", ("A", "Open", 50.0, 10.0), ("B", "Open", 150.0, 10.0), ("C", "Late", 10.0, np.nan)
     )
     here = origin("2024Q3", "2024-09-02", ("D", "Open", 100.0, 20.0), ("E", "Late", 20.0, np.nan))
-    found = simple.forecasts(here, won, [before], pd.Series({"Open": 0.5, "Late": 0.9}))
+    found, _ = simple.forecasts(here, won, [before], pd.Series({"Open": 0.5, "Late": 0.9}))
     assert found["pick_up"] == 30 + 100  # what the quarter before booked after the same day
     assert (
         found["stage_share"] == 30 + 100 * 0.5 + 40
@@ -590,6 +592,81 @@ def test_chances_are_held_against_what_came(past):
 def test_a_period_that_has_not_begun_is_refused_with_the_one_that_can_be_asked_for(crm):
     with pytest.raises(SettingError, match="Ask for 2024Q3"):
         pipeline.backtest(crm, Q("2025Q1"))
+
+
+def test_a_year_is_refused_with_the_quarter_that_can_be_asked_for(crm):
+    with pytest.raises(SettingError, match="is a year: .* as 2024Q2"):
+        pipeline.backtest(crm.at("2024-05-20"), pipeline.coming(Q("2024"), pd.Timestamp("2024-05-20")))
+
+
+def test_a_period_asked_for_that_is_over_is_told_with_what_it_brought(crm, past):
+    then = crm.at("2024-05-20")
+    said = pipeline.finding_period(Q("2024Q1"), Q("2024Q2"), then)
+    brought = past.origins.loc[past.origins["period"] == "2024Q1", "actual"].iloc[0]
+    assert said.startswith(f"2024Q1 is over: it brought **${brought / 1e6:.2f}M**. Forecast is 2024Q2")
+    assert "ends on 2024-06-30" in pipeline.finding_period(Q("2024Q2"), Q("2024Q2"), then)
+
+
+def test_open_deals_that_nobody_dated_are_said_to_be_left_out():
+    crm = hand({"created_date": "2025-01-02"}, {"amount": 70.0}, {"outcome": "won", "stage": "Won"})
+    assert len(panels.panel(crm)) == 1
+    assert pipeline.finding_left_out(crm).startswith("**1 open deal**, $70, has no created date")
+    assert (
+        pipeline.finding_left_out(hand({"created_date": "2025-01-02"}))
+        == "Every one of the 1 open deal is in the forecast."
+    )
+
+
+def test_deals_to_come_of_who_has_left_go_to_the_others_of_the_team_in_turn():
+    reps = pd.DataFrame({
+        "rep_id": ["R1", "R2", "R3", "R4"], "rep": ["Ann", "Bo", "Cy", "Di"], "team": ["N", "N", "N", "S"],
+        "end_date": pd.to_datetime(["2025-03-31", None, None, "2025-01-31"]),
+    })  # fmt: skip
+    crm = hand({"created_date": "2025-01-02"})
+    crm = replace(crm, tables={**crm.tables, "reps": reps})
+    whose = pd.Series(["R1", "R2", "R1", "R1", "R4"])
+    assert outlook._heirs(crm, whose, "rep").tolist() == ["Bo", "", "Cy", "Bo", ""]  # nobody is left in the south
+    assert outlook._heirs(crm, whose, "rep_id").tolist() == ["R2", "", "R3", "R2", ""]
+
+
+def test_the_weeks_after_an_origin_are_those_that_came(crm, past):
+    """What is forecast of one to thirteen weeks, and what they brought, by a plain loop."""
+    won = crm.at("2024-05-20").opportunities.query("outcome == 'won'")
+    some = past.windows[past.windows["actual"].notna()].sample(25, random_state=0)
+    for row in some.itertuples():
+        last = row.origin + pd.Timedelta(days=7 * row.weeks)
+        inside = won["closed_date"].between(row.origin + pd.Timedelta(days=1), last)
+        assert row.actual == pytest.approx(won.loc[inside, "amount"].sum())
+        assert last <= pd.Timestamp("2024-05-20")
+    until = past.windows["origin"] + pd.to_timedelta(7 * past.windows["weeks"], unit="D")
+    assert past.windows["actual"].isna().equals(until > pd.Timestamp("2024-05-20"))
+    whole = past.windows["pipeline"].to_numpy().reshape(past.ahead.shape)
+    there = (past.origins["weeks_to_go"] < 13).to_numpy()
+    expected = (past.origins["open"] + past.origins["new"]).to_numpy()
+    assert past.to_the_end(whole)[there][:-1] == pytest.approx(expected[there][:-1])
+    shares = past.methods.query("method == 'amount_share'").set_index("origin")["mean"]
+    by_weeks = pd.Series(
+        past.to_the_end(past.windows["amount_share"].to_numpy().reshape(past.ahead.shape)), past.origins["origin"]
+    )
+    rest = shares - past.origins.set_index("origin")["booked"].reindex(shares.index)
+    assert by_weeks[rest.index][there[-len(rest) :]][:-1].to_numpy() == pytest.approx(
+        rest[there[-len(rest) :]][:-1].to_numpy(), abs=0.01
+    )
+
+
+def test_weights_learn_from_windows_inside_a_period_before_any_period_is_over(crm):
+    past = pipeline.backtest(crm.at("2023-12-31"))
+    first = past.origins["period"] == past.origins["period"].iloc[0]
+    one = replace(
+        past, **{k: getattr(past, k)[past_k] for k, past_k in {
+            "origins": first.to_numpy(), "draws": first.to_numpy(), "weekly": first.to_numpy(),
+            "windows": np.repeat(first.to_numpy(), past.ahead.shape[1]),
+        }.items()},
+    )  # fmt: skip
+    rest = pd.DataFrame({"pipeline": past.origins["open"][first], "run_rate": past.origins["open"][first]})
+    exact = one.windows.assign(run_rate=one.windows["actual"], pipeline=3 * one.windows["actual"])
+    share = combination.weights(replace(one, windows=exact), rest)["run_rate"]
+    assert share.iloc[0] < 0.5 < 0.8 < share.iloc[-1] and len(share) == 13
 
 
 def test_months_can_be_forecast_too(crm):

@@ -352,7 +352,7 @@ def test_capacity_is_people_times_rate_where_all_are_equal_and_nobody_leaves():
     staffing = reps.staffing(steady())
     found = reps.capacity(staffing)
     days = np.busday_count("2025-07-01", "2026-07-01") / 21.74
-    stay = found["reps"].mean() / 22
+    stay = found["reps_here"].mean() / 22
     assert stay == pytest.approx(0.97, abs=0.03)  # half a leaver a year is believed before any has left
     assert found["wins"].sum() == pytest.approx(22 * 6 * days * stay, rel=0.04)
     assert found["to_date"].iloc[-1] == pytest.approx(100 * found["wins"].sum(), rel=1e-3)
@@ -375,7 +375,9 @@ def test_who_has_left_or_has_given_notice_is_not_counted_on():
     gone = crm.reps.assign(end_date=crm.reps["end_date"].mask(crm.reps["rep_id"] == "R00", pd.Timestamp("2025-03-31")))
     notice = gone.assign(end_date=gone["end_date"].mask(gone["rep_id"] == "R01", pd.Timestamp("2025-08-31")))
     found = reps.capacity(reps.staffing(replace(crm, tables={**crm.tables, "reps": notice})))
-    assert found["reps"].iloc[0] == pytest.approx(21, abs=0.01) and found["reps"].iloc[2] == pytest.approx(20, abs=0.6)
+    assert found["reps_here"].iloc[0] == pytest.approx(21, abs=0.01) and found["reps_here"].iloc[2] == pytest.approx(
+        20, abs=0.6
+    )
     with pytest.raises(MissingTable, match="start_date"):
         reps.staffing(replace(crm, tables={**crm.tables, "reps": crm.reps.drop(columns="start_date")}))
 

@@ -88,7 +88,7 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
     Returns
     -------
     DataFrame
-        rep_id, rep, got (leads), even (leads to be expected), lower, upper (where an even deal keeps 95%), ratio (got over even), good
+        rep_id, rep, got (leads), even (leads to be expected), lower, upper (where an even deal keeps 95%), got_ratio (got over even), good
         (mean expected conversion), good_gap (to the leads of the same months, a share) and its good_error, worth (deals to be expected of
         the leads), spread (of the number by chance), q (false-discovery rate of a number that is not even), verdict (above, below, same;
         few under 20 to be expected). Most over even first.
@@ -139,7 +139,7 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
     by = leads["rep_id"]
     frame = pd.DataFrame({
         "rep_id": ids, "rep": names.to_numpy(), "got": got, "even": even, "lower": low, "upper": high,
-        "ratio": got / np.where(even > 0, even, np.nan), "good": good.groupby(by).mean().reindex(ids).to_numpy(),
+        "got_ratio": got / np.where(even > 0, even, np.nan), "good": good.groupby(by).mean().reindex(ids).to_numpy(),
         "good_gap": gap.groupby(by).mean().reindex(ids).to_numpy(), "worth": good.groupby(by).sum(min_count=1).reindex(ids).to_numpy(),
         "spread": spread, "q": q,
     })  # fmt: skip
@@ -147,7 +147,7 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
     side = np.where(frame["got"] > frame["even"], "above", "below")
     frame["verdict"] = np.where(~judged, "few", np.where(frame["q"] < ALPHA, side, "same"))
     frame = frame[frame["even"] > 0]  # the others were not there
-    return frame.sort_values(["ratio", "rep_id"], ascending=[False, True], ignore_index=True)
+    return frame.sort_values(["got_ratio", "rep_id"], ascending=[False, True], ignore_index=True)
 
 
 def fairness(distribution: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
@@ -178,8 +178,8 @@ def fairness(distribution: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     error = (known["spread"] / known["even"]).to_numpy()
     enough = (known["even"] >= FEW).to_numpy()
     rows.append((
-        "number", gini(known["ratio"].to_numpy()), float(np.mean([gini(d) for d in drawn])),
-        shrinkage.spread(known["ratio"].to_numpy()[enough], error[enough] ** 2), float(chi2.sf((z**2).sum(), max(len(known) - 1, 1))),
+        "number", gini(known["got_ratio"].to_numpy()), float(np.mean([gini(d) for d in drawn])),
+        shrinkage.spread(known["got_ratio"].to_numpy()[enough], error[enough] ** 2), float(chi2.sf((z**2).sum(), max(len(known) - 1, 1))),
     ))  # fmt: skip
     told = distribution[distribution["good_error"].gt(0) & distribution["good_gap"].notna()]
     if len(told) > 1:
@@ -220,7 +220,7 @@ def finding_distribution(distribution: pd.DataFrame, fairness: pd.DataFrame) -> 
             "no more unevenly than by lot" if not uneven else "more unevenly than by lot, but it cannot be told to whom"
         )
         return f"Leads go to {style.plural(len(distribution), 'rep')} **{words}**{better}."
-    first = named.loc[(named["ratio"] - 1).abs().idxmax()]
+    first = named.loc[(named["got_ratio"] - 1).abs().idxmax()]
     return (
         f"**{md(first['rep'])}** got {style.count(first['got'])} leads where an even deal gives {style.count(first['even'])}; "
         f"{style.plural(len(named), 'rep')} {'is' if len(named) == 1 else 'are'} outside of chance{better}."
@@ -234,7 +234,7 @@ def chart_distribution(distribution: pd.DataFrame, most: int = 24) -> alt.LayerC
     shown = shown.assign(lower=shown["lower"] / shown["even"], upper=shown["upper"] / shown["even"])
     cut = "" if len(some) <= most else f"; the {half} highest and {half} lowest of {len(some)}"
     return style.dots(
-        shown, "ratio", "rep", fmt=style.figure(2), line=1.0, line_label="even", verdict="verdict",
+        shown, "got_ratio", "rep", fmt=style.figure(2), line=1.0, line_label="even", verdict="verdict",
         columns=[("got", "Got", style.count), ("even", "Even", style.count), ("good", "Become deals", style.percent)],
         title="Leads got, over an even deal's", subtitle=f"Line: where an even deal keeps 95%; most first{cut}",
     )  # fmt: skip

@@ -22,23 +22,27 @@ def to_go(weekly: np.ndarray, weeks: np.ndarray, model: Model | None = None) -> 
     ----------
     weekly : ndarray (days, weeks)
         The values of the weeks up to each day, the newest last; missing before the first one.
-    weeks : ndarray of int (days,)
-        How many weeks are to come.
+    weeks : ndarray of int (days,) or (days, spans)
+        How many weeks are to come, or several numbers of weeks for each day.
     model : Model, optional
         `Ensemble()` unless given.
 
     Returns
     -------
-    ndarray (days,)
+    ndarray like `weeks`
 
     Examples
     --------
     >>> to_go(np.full((1, 30), 5.0), np.array([4])).round(6).tolist()
     [20.0]
+    >>> to_go(np.full((1, 30), 5.0), np.array([[1, 2]])).round(6).tolist()
+    [[5.0, 10.0]]
     """
     names = tuple(f"{i:06d}" for i in range(len(weekly)))
     first = pd.Timestamp("2001-01-01")  # a Monday like any other: only the order of the weeks matters
     panel = Panel(names, weekly, pd.date_range(first, periods=weekly.shape[1], freq="W-MON"), "W-MON", A_QUARTER)
     h = max(int(np.max(weeks)), 1)
     means = forecast(fit(panel, {"series": model or Ensemble()}), h)["mean"].to_numpy().reshape(len(weekly), h)
-    return np.where(np.arange(h) < np.asarray(weeks)[:, None], means, 0.0).sum(axis=1)
+    upto = np.column_stack([np.zeros(len(means)), means.cumsum(axis=1)])
+    wanted = np.asarray(weeks)
+    return np.take_along_axis(upto, wanted.reshape(len(means), -1), axis=1).reshape(wanted.shape)

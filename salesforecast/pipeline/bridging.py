@@ -3,6 +3,9 @@
 A deal's part of the forecast is what it has brought, or while it is open its chance times its worth. First the new data are
 read with the old model, and the change of each deal goes to the one thing that happened to it; then the new model reads the
 new data, and what that changes is the model's. The other order would ask the new model about a day that it has learnt from.
+
+It bridges the pipeline model's own forecast of the whole company: what the combination makes of it has no deals to hang it on,
+and a deal that only changed its owner moves nothing.
 """
 
 from __future__ import annotations

@@ -9,13 +9,27 @@ import pandas as pd
 
 from salesforecast.pipeline.backtesting import Backtest
 
-# What the members weigh before anything is known of them. Set on made-up companies, where the deals know most.
-MEMBERS: Mapping[str, float] = {"pipeline": 4.0, "amount_share": 1.0, "series": 1.0, "run_rate": 1.0}
+# What the members weigh before anything is known of them. Set on made-up companies: where a history tells the stages the deals
+# know most, elsewhere the rate of the past does.
+MEMBERS: Mapping[str, float] = {
+    "pipeline": 6.0,
+    "amount_share": 1.0,
+    "series": 0.5,
+    "run_rate": 1.0,
+    "human_commit": 1.0,
+}
+UNTOLD: Mapping[str, float] = {
+    "pipeline": 2.0,
+    "amount_share": 0.5,
+    "series": 1.0,
+    "run_rate": 2.0,
+    "human_commit": 1.0,
+}
 WHOLE = 26.0  # weeks of closings from which the pipeline model weighs in full
 POWER = 2.0  # of the mean squared error, in the weights
-NEAR = 4.0  # weeks to go: how far errors at other weeks to go still count
+NEAR = 4.0  # weeks: how far errors over a longer or shorter time still count
 NEAR_SPREAD = 2.0
-PRIOR = 1.0  # periods by which the members' errors are drawn to their mean
+PRIOR = 1.0  # periods by which the members' errors are drawn to their geometric mean
 SHOCK = 0.15  # what all deals of a period share before anything is known: sd of the log of what is still to come
 PRIOR_SHOCK = 3.0  # periods that it weighs as much as
 LEAST_SHOCK = 0.03
@@ -26,16 +40,17 @@ def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = 
     """The forecast of each origin, and the range that is to hold what comes.
 
     What is still to come is the weighted mean of the members: the pipeline model, the shares of amounts, the series of
-    bookings and the run rate. A member weighs by its mean squared error in the periods that were over at the origin, at
-    about as many weeks to go, drawn to the mean of all; so no period is judged by weights that it had a part in. The range is
+    bookings, the run rate and, where people call the period, their commits. A member weighs by its mean squared error over all
+    windows of about as many weeks that were over at the origin, wherever in a period they began, drawn to that of all; so
+    nothing is judged by weights that it had a part in. The range is
     that of the simulated deals around this mean, times a shock that all deals of a period share, whose spread is what the past
     errors have beyond the luck of single deals.
 
     Parameters
     ----------
     past : Backtest
-    series : ndarray, optional
-        What the series forecast says is still to come at each of `past.origins`, money.
+    series : ndarray (origins, weeks), optional
+        What the series forecast says that the weeks after each of `past.origins` bring together: 1, 2, … (`past.ahead`), money.
     level : float
     seed : int
 
@@ -50,7 +65,7 @@ def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = 
     """
     origins = past.origins
     rest = _rest(past, series)
-    weight = weights(past, rest)
+    weight = weights(past, rest, series)
     mean = (weight.fillna(0.0).to_numpy() * rest.fillna(0.0).to_numpy()).sum(axis=1)
     drawn = past.draws.mean(axis=1)
     came = (origins["actual"] - origins["booked"]).to_numpy()
@@ -78,7 +93,7 @@ def paths(past: Backtest, combined: pd.DataFrame, *, seed: int = 0) -> np.ndarra
     return combined["booked"].to_numpy()[:, None] + past.draws * combined["scale"].to_numpy()[:, None] * common
 
 
-def weights(past: Backtest, rest: pd.DataFrame) -> pd.DataFrame:
+def weights(past: Backtest, rest: pd.DataFrame, series: np.ndarray | None = None) -> pd.DataFrame:
     """What each member weighs at each origin; a row sums to 1.
 
     Parameters
@@ -86,25 +101,58 @@ def weights(past: Backtest, rest: pd.DataFrame) -> pd.DataFrame:
     past : Backtest
     rest : DataFrame
         A column per member, a row per origin: what it says is still to come; missing where it says nothing.
+    series : ndarray (origins, weeks), optional
+        As in `combine`.
     """
-    origins = past.origins
-    said = rest.to_numpy()
-    came = (origins["actual"] - origins["booked"]).to_numpy()
-    error = (said - came[:, None]) ** 2
+    origins, said = past.origins, rest.to_numpy()
+    ahead, came, ends = _windows(past, rest, series)
     out = np.zeros_like(said)
-    for i, (near, n) in enumerate(_earlier(past, NEAR)):
-        prior = np.array([MEMBERS[m] for m in rest])
+    for i, (day, to_go) in enumerate(zip(origins["origin"].to_numpy(), origins["weeks_to_go"], strict=True)):
+        prior = np.array([(MEMBERS if origins["told"].iloc[i] else UNTOLD)[m] for m in rest])
         prior[rest.columns.get_loc("pipeline")] *= min(1.0, origins["learnt"].iloc[i] / WHOLE)
-        if n:
-            known = near[:, None] * ~np.isnan(error)
-            total = known.sum(axis=0)
-            mean = np.nansum(known * np.nan_to_num(error), axis=0) / np.where(total > 0, total, np.nan)
-            usual = np.nanmean(mean)
-            drawn = (n * np.where(np.isnan(mean), usual, mean) + PRIOR * usual) / (n + PRIOR)
-            prior = prior * (drawn / max(usual, 1e-12)) ** -POWER if usual > 0 else prior
+        known = (ends <= day) & ~np.isnan(came)
+        if known.any():
+            size = np.where(known, came, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+            near = known * np.exp(-np.abs(past.ahead - to_go) / NEAR)
+            prior = prior * _trust(ahead, came, near, np.maximum(size, 1e-9), origins["origin"].to_numpy(), ends)
         share = np.where(np.isnan(said[i]), 0.0, prior)
         out[i] = share / share.sum() if share.sum() > 0 else np.where(rest.columns == "pipeline", 1.0, 0.0)
     return pd.DataFrame(out, columns=rest.columns, index=rest.index)
+
+
+def _trust(
+    ahead: np.ndarray, came: np.ndarray, near: np.ndarray, size: np.ndarray, days: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """What each member's weight is multiplied by for its errors, each window counting by `near`, its error against `size`."""
+    many = ahead.shape[1]
+    error = ((ahead - came[:, :, None]) / size[:, None]) ** 2
+    counts = near[:, :, None] * ~np.isnan(error)
+    total = counts.sum(axis=(0, 1))
+    mean = np.nansum(counts * np.nan_to_num(error), axis=(0, 1)) / np.where(total > 0, total, np.nan)
+    usual = np.exp(np.nanmean(np.log(np.maximum(mean, 1e-12))))
+    periods = np.zeros(ahead.shape[2])  # windows overlap: what counts is the time that they cover
+    for m in np.flatnonzero(total > 0):
+        seen = counts[:, :, m] > 0
+        periods[m] = (ends[seen].max() - days[seen.any(axis=1)].min()) / np.timedelta64(7 * many, "D")
+    drawn = (periods * np.where(np.isnan(mean), usual, mean) + PRIOR * usual) / (periods + PRIOR)
+    return np.asarray((drawn / usual) ** -POWER)
+
+
+def _windows(
+    past: Backtest, rest: pd.DataFrame, series: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each member said of the weeks after each origin (origins, weeks, members), what came, and the last days."""
+    n, many = past.ahead.shape
+    ahead = np.full((n, many, rest.shape[1]), np.nan)
+    for m, name in enumerate(rest):
+        if name == "series" and series is not None:
+            ahead[:, :, m] = np.maximum(series, 0.0)
+        elif name in past.windows:
+            ahead[:, :, m] = past.windows[name].to_numpy().reshape(n, many)
+        else:  # only the period itself is called
+            ahead[np.arange(n), past.to_go, m] = rest[name]
+    last = past.origins["origin"].to_numpy()[:, None] + past.ahead * np.timedelta64(7, "D")
+    return ahead, past.windows["actual"].to_numpy().reshape(n, many), last
 
 
 def factors(shock: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
@@ -120,7 +168,7 @@ def _rest(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
     wide = wide.reindex(pd.MultiIndex.from_frame(past.origins[keys])).reset_index(drop=True)
     rest = wide.sub(past.origins["booked"].reset_index(drop=True), axis=0).clip(lower=0.0)
     if series is not None:
-        rest["series"] = np.maximum(series, 0.0)
+        rest["series"] = np.maximum(past.to_the_end(series), 0.0)
     return rest.reindex(columns=list(MEMBERS)).dropna(axis=1, how="all")
 
 

@@ -18,7 +18,7 @@ ABOUT = {
     "pipeline": "every open deal at its chance of being won by the end, and deals to come",
     "floor": "what the luck of single deals leaves on average where all chances are right; past periods may have been luckier",
     "series": "booked so far, and the weeks to come forecast from the weeks before",
-    "combination": "the forecast of this page: pipeline, amount share, series and run rate, weighted by their past errors",
+    "combination": "the forecast of this page: pipeline, amount share, series, run rate and human commit, weighted by past errors",
 }
 
 
@@ -45,7 +45,7 @@ def every_method(past: Backtest, combined: pd.DataFrame, series: np.ndarray | No
     """What every method said of each origin's period: period, origin, weeks_to_go, actual, method, mean."""
     frames = [past.methods, combined[[*KEYS, "mean"]].assign(method="combination")]
     if series is not None:
-        frames.append(past.origins[KEYS].assign(method="series", mean=past.origins["booked"] + series))
+        frames.append(past.origins[KEYS].assign(method="series", mean=past.origins["booked"] + past.to_the_end(series)))
     return pd.concat(frames, ignore_index=True)[[*KEYS, "method", "mean"]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ class Seen:
     arrivals : Arrivals
         How many deals come.
     ended : DataFrame
-        By opportunity_id: outcome, closed_date, amount.
+        By opportunity_id: outcome, closed_date, amount, rep_id.
     """
 
     day: pd.Timestamp
@@ -220,6 +220,13 @@ def ahead(model: Model, known: Seen, ends: np.ndarray, *, entered_after: pd.Time
         known.day, ends, deals.assign(silent=silent, worth=model.amounts.expected(deals)), won @ into, lost @ into,
         kinds.assign(worth=model.amounts.unseen(kinds)), coming @ into, rate.spread,
     )  # fmt: skip
+
+
+def until(outlook: Ahead, last: np.datetime64) -> Ahead:
+    """The same as one span, which ends with the last day of one of its own."""
+    upto = outlook.ends <= last
+    won, lost, coming = (x[:, upto].sum(axis=1, keepdims=True) for x in (outlook.won, outlook.lost, outlook.coming))
+    return replace(outlook, ends=outlook.ends[upto][-1:], won=won, lost=lost, coming=coming)
 
 
 def draw(

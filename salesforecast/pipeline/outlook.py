@@ -58,7 +58,8 @@ def parts(past: Backtest, combined: pd.DataFrame, target: float = float("nan")) 
 def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.DataFrame:
     """The forecast of each team, region, rep, product or other label, from the same draws as the company's.
 
-    Means and draws of the groups add up to the company's. Deals to come belong to the groups whose deals came in the last year.
+    Means and draws of the groups add up to the company's. Deals to come belong to the groups whose deals came in the last year;
+    those of sellers who have left, to the others of their teams in turn.
 
     Parameters
     ----------
@@ -79,6 +80,9 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
     won, wanted = won_so_far(now), goals.targets(crm, now.period, by)
     ids = [now.outlook.deals["opportunity_id"], now.outlook.kinds["opportunity_id"], won.index]
     names, codes = _coded(crm, by, ids, wanted.index)
+    if by in ("rep", "rep_id"):
+        heirs = pd.Index(names).get_indexer(_heirs(crm, now.outlook.kinds["rep_id"], by))
+        codes[1] = np.where(heirs >= 0, heirs, codes[1])
     booked = np.bincount(codes[2], weights=won["amount"], minlength=len(names))
     future = booked[:, None] + futures(past, combined, codes[0], codes[1], len(names))[:, :, 0]
     open_worth = now.outlook.deals["worth"].to_numpy() * now.outlook.won[:, 0]
@@ -228,6 +232,25 @@ def _coded(
     whose = [label.reindex(i).fillna(NOT_FILLED) for i in ids]
     names = sorted({*(w for column in whose for w in column.unique()), *(more if more is not None else ())})
     return names, [pd.Index(names).get_indexer(w) for w in whose]
+
+
+def _heirs(crm: Crm, reps: pd.Series, by: str) -> pd.Series:
+    """Who of those still there gets the deals to come like each one's: of who has left, the others of the team in turn."""
+    none = pd.Series("", reps.index, dtype=object)
+    people = crm.tables.get("reps", pd.DataFrame())
+    if not {"end_date", "team"} <= set(people):
+        return none
+    gone = people["end_date"] <= crm.as_of
+    team, name = (people.set_index("rep_id")[c] for c in ("team", "rep"))
+    here = {t: sorted(ids) for t, ids in people[~gone].groupby("team")["rep_id"]}
+    turn = dict.fromkeys(here, 0)
+    for at in reps.index[reps.isin(people.loc[gone, "rep_id"])]:
+        of = team[reps[at]]
+        if others := here.get(of):
+            heir = others[turn[of] % len(others)]
+            none[at] = name[heir] if by == "rep" else heir
+            turn[of] += 1
+    return none
 
 
 def scale(past: Backtest, combined: pd.DataFrame) -> float:

@@ -69,11 +69,12 @@ def created(crm: Crm) -> pd.DataFrame:
 
 
 def closings(crm: Crm) -> pd.DataFrame:
-    """How each deal had ended by `crm.as_of`: by opportunity_id, the columns outcome, closed_date, amount."""
+    """How each deal had ended by `crm.as_of`: by opportunity_id, the columns outcome, closed_date, amount, rep_id."""
     deals = crm.opportunities
     amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
     index = pd.Index(deals["opportunity_id"].to_numpy(dtype=object), name="opportunity_id", dtype=object)
     frame = pd.DataFrame({"outcome": deals["outcome"], "closed_date": deals["closed_date"], "amount": amount})
+    frame["rep_id"] = deals.get("rep_id", "")
     return frame.set_axis(index, axis=0)
 
 

@@ -10,14 +10,17 @@ from salesforecast import style
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
 from salesforecast.formats import Format, between, count, money, percent, plural
+from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.outlook import current
+from salesforecast.tables import Crm
 from salesforecast.text import md, opening
 
 METHOD = {
     "combination": "this forecast", "pipeline": "pipeline model", "amount_share": "share of amounts",
     "stage_share": "share of deals", "series": "series of bookings", "run_rate": "run rate", "pick_up": "pick-up",
     "floor": "luck alone", "last_year": "last year", "stage_rate": "weighted by stage rate", "crm_probability": "weighted by the CRM",
+    "human_commit": "human commit",
 }  # fmt: skip
 
 
@@ -35,6 +38,32 @@ def finding_parts(parts: pd.DataFrame, past: Backtest) -> str:
     if rows.at["Won so far", "amount"] >= target:
         return f"{said}. The target of {money(target)} is reached."
     return f"{said}. The chance of reaching {money(target)} is **{_chance(chance)}**."
+
+
+def finding_period(asked: Period, span: Period, crm: Crm) -> str:
+    """One sentence: which period is forecast, as of when; and what the one asked for brought, when it is over."""
+    known = f"known is what had happened by {crm.as_of:%Y-%m-%d}"
+    if asked.label == span.label:
+        return f"{md(span.label)} ends on {span.until - ONE_DAY:%Y-%m-%d}; {known}."
+    deals = crm.opportunities
+    won = deals[
+        (deals["outcome"] == "won") & (deals["closed_date"] >= asked.since) & (deals["closed_date"] < asked.until)
+    ]
+    brought = money(won["amount"].sum()) if "amount" in won else plural(len(won), "win")
+    return f"{md(asked.label)} is over: it brought **{brought}**. Forecast is {md(span.label)}, which is not; {known}."
+
+
+def finding_left_out(crm: Crm) -> str:
+    """One sentence: how many open deals the forecast leaves out, because nobody says when they were entered."""
+    deals = crm.opportunities
+    lost = deals[(deals["outcome"] == "open") & (deals["created_date"].isna() | (deals["created_date"] > crm.as_of))]
+    if lost.empty:
+        return f"Every one of the {plural((deals['outcome'] == 'open').sum(), 'open deal')} is in the forecast."
+    worth = f", {money(lost['amount'].sum())}," if "amount" in lost else ""
+    return (
+        f"**{plural(len(lost), 'open deal')}**{worth} {'has' if len(lost) == 1 else 'have'} no created date and "
+        f"{'is' if len(lost) == 1 else 'are'} not in the forecast; fill it in to count them."
+    )
 
 
 def cards_parts(parts: pd.DataFrame) -> Cards:
@@ -118,7 +147,9 @@ def finding_accuracy(accuracy: pd.DataFrame) -> str:
     weeks = [c for c in accuracy if c.endswith("to_go")]
     rows = accuracy.set_index("method")[weeks]
     ours = rows.loc["combination"]
-    simple = rows.drop(index=[m for m in ("combination", "pipeline", "series", "floor") if m in rows.index])
+    simple = rows.drop(
+        index=[m for m in ("combination", "pipeline", "series", "human_commit", "floor") if m in rows.index]
+    )
     best = simple.mean(axis=1).idxmin()
     first, last = (int(weeks[k].split("_")[0]) for k in (0, -1))
     luck = (

@@ -18,6 +18,7 @@ METHODS = {
     "period, seen as long before it; and pick-up for deals to come",
     "amount_share": "as the share of deals, but with the share of their amounts that was won",
     "stage_rate": "each open deal due by the end at the share of its stage's deals that were ever won",
+    "human_commit": "the latest call of those who call for most, with the bias of their past calls taken out",
     "crm_probability": "each open deal due by the end at the CRM's own probability",
 }
 BACK = 4  # past periods that the shares and the pick-up are taken from: older ones had another pipeline
@@ -44,9 +45,9 @@ def between(won: pd.DataFrame, since: pd.Timestamp, last: pd.Timestamp) -> float
 
 
 def forecasts(
-    here: Origin, won: pd.DataFrame, past: list[Origin], crm_probability: pd.Series | None
-) -> dict[str, float]:
-    """The total of the period by each method that the data allow.
+    here: Origin, won: pd.DataFrame, past: list[Origin], crm_probability: pd.Series | None, ahead: int = 0
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """The total of the period by each method that the data allow, and what two of them say of the weeks ahead.
 
     Parameters
     ----------
@@ -57,22 +58,31 @@ def forecasts(
         Of earlier periods, as many weeks before their ends, the earliest first; all over by the day.
     crm_probability : Series, optional
         By stage.
+    ahead : int
+        How many weeks ahead.
+
+    Returns
+    -------
+    dict, DataFrame
+        Method -> total; and by weeks (1 to `ahead`) what run_rate and amount_share say that they bring together.
     """
     booked = between(won, here.period.since, here.day)
     year = here.day - pd.Timedelta(days=364)
     since = max(year, won["closed_date"].min()) if len(won) else year
     days = max(int(weeks.working_days(since.to_datetime64(), here.day.to_datetime64())), 1)
-    to_go = int(weeks.working_days((here.day + ONE_DAY).to_datetime64(), here.last.to_datetime64()))
-    found = {"run_rate": booked + between(won, since, here.day) / days * to_go}
+    ends = np.r_[here.last.to_datetime64(), here.day.to_datetime64() + 7 * np.arange(1, ahead + 1).astype("m8[D]")]
+    rate = between(won, since, here.day) / days * weeks.working_days((here.day + ONE_DAY).to_datetime64(), ends)
+    found = {"run_rate": booked + float(rate[0])}
+    coming = pd.DataFrame({"run_rate": rate[1:], "amount_share": np.nan}, pd.RangeIndex(1, ahead + 1, name="weeks"))
     before = here.period.year_before()
     if len(won) and won["closed_date"].min() <= before.since + pd.Timedelta(days=6):
         found["last_year"] = max(between(won, before.since, before.until - ONE_DAY), booked)
     if not past:
-        return found
+        return found, coming
     recent = past[-BACK:]
     found["pick_up"] = booked + float(np.mean([between(won, o.day + ONE_DAY, o.last) for o in recent]))
-    by_deals, by_amounts = _shares(here, won, recent)
-    found |= {"stage_share": booked + by_deals, "amount_share": booked + by_amounts}
+    by_deals, by_amounts = _shares(here, won, recent, ahead)
+    found |= {"stage_share": booked + float(by_deals[0]), "amount_share": booked + float(by_amounts[0])}
     due = here.panel[~(here.panel["due"] > (here.last - here.day).days)]
     amount = due["amount"].fillna(_mean(won, here.day))
     known = pd.concat([o.panel for o in past])
@@ -80,36 +90,50 @@ def forecasts(
     found["stage_rate"] = booked + float((amount * due["stage"].map(rates).fillna(0)).sum())
     if crm_probability is not None:
         found["crm_probability"] = booked + float((amount * due["stage"].map(crm_probability).fillna(0)).sum())
-    return found
+    return found, coming.assign(amount_share=by_amounts[1:])
 
 
-def _shares(here: Origin, won: pd.DataFrame, past: list[Origin]) -> tuple[float, float]:
-    """What is still to come by the shares of deals, and of amounts, of the past; and deals not yet entered as in the past."""
+def _shares(here: Origin, won: pd.DataFrame, past: list[Origin], ahead: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is to come by the shares of deals, and of amounts, of the past, with deals not yet entered as in the past.
+
+    First to the end of the period, then within 1, 2, … `ahead` weeks.
+    """
     usual = _mean(won, here.day)
-    then = pd.concat([_bucketed(o, usual).assign(came=_came(o, won)) for o in past])
-    then["hit"], then["n"] = then["came"] > 0, 1.0
-    sums = then.groupby(["stage", "bucket"])[["hit", "n", "came", "amount"]].sum()
-    now = _bucketed(here, usual)
-    mine = sums.reindex(pd.MultiIndex.from_frame(now[["stage", "bucket"]]))
-    amount = now["amount"].to_numpy()
-    unseen = np.mean([between(won[~won.index.isin(o.panel["opportunity_id"])], o.day + ONE_DAY, o.last) for o in past])
-    shares = (mine["hit"] / mine["n"], mine["came"] / mine["amount"])
-    by_deals, by_amounts = (float((s.fillna(0.0).to_numpy() * amount).sum() + unseen) for s in shares)
+    stages = pd.unique(np.concatenate([o.panel["stage"].to_numpy() for o in [*past, here]]))
+    sums, unseen = np.zeros((4, (1 + ahead) * len(stages) * len(BUCKETS))), np.zeros(1 + ahead)
+    for o in past:
+        spans = _spans(o, ahead)
+        fate = won.reindex(o.panel["opportunity_id"])
+        within = (fate["closed_date"] - o.day).dt.days.to_numpy()[:, None] <= spans
+        came = np.where(within, fate["amount"].to_numpy()[:, None], 0.0)
+        amount = np.broadcast_to(o.panel["amount"].fillna(usual).to_numpy()[:, None], came.shape)
+        kind = _kinds(o, spans, stages).ravel()
+        for k, values in enumerate((came > 0, np.ones(came.shape), came, amount)):
+            sums[k] += np.bincount(kind, weights=values.ravel(), minlength=sums.shape[1])
+        fresh = won[~won.index.isin(o.panel["opportunity_id"])]
+        unseen += [between(fresh, o.day + ONE_DAY, o.day + pd.Timedelta(days=int(d))) for d in spans]
+    mine = _kinds(here, _spans(here, ahead), stages)
+    amount = here.panel["amount"].fillna(usual).to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.nan_to_num(sums[0] / sums[1]), np.nan_to_num(sums[2] / sums[3])
+    by_deals, by_amounts = (amount @ share[mine] + unseen / len(past) for share in shares)
     return by_deals, by_amounts
 
 
-def _bucketed(o: Origin, usual: float) -> pd.DataFrame:
-    due, to_go, length = o.panel["due"], (o.last - o.day).days, o.period.days
-    bucket = np.select(
-        [due.isna(), due < 0, due <= to_go, due <= to_go + length], ["none", "past", "in", "next"], "later"
-    )
-    return pd.DataFrame({"stage": o.panel["stage"], "bucket": bucket, "amount": o.panel["amount"].fillna(usual)})
+BUCKETS = ("none", "past", "in", "next", "later")
 
 
-def _came(o: Origin, won: pd.DataFrame) -> np.ndarray:
-    """What each deal of the panel brought by the end of the period."""
-    fate = won.reindex(o.panel["opportunity_id"])
-    return fate["amount"].where(fate["closed_date"] <= o.last, 0.0).to_numpy()
+def _spans(o: Origin, ahead: int) -> np.ndarray:
+    """Days to the end of the period, and of 1, 2, … `ahead` weeks."""
+    return np.r_[(o.last - o.day).days, 7 * np.arange(1, ahead + 1)]
+
+
+def _kinds(o: Origin, spans: np.ndarray, stages: np.ndarray) -> np.ndarray:
+    """A number for stage, close-date bucket and span of each deal (rows) and each span (columns)."""
+    due = o.panel["due"].to_numpy("float64")[:, None]
+    bucket = np.select([np.isnan(due), due < 0, due <= spans, due <= spans + o.period.days], [0, 1, 2, 3], 4)
+    stage = pd.Index(stages).get_indexer(pd.Index(o.panel["stage"]))[:, None]
+    return np.asarray((np.arange(len(spans)) * len(stages) + stage) * len(BUCKETS) + bucket)
 
 
 def _mean(won: pd.DataFrame, day: pd.Timestamp) -> float:

@@ -38,7 +38,7 @@ def capacity(
     Returns
     -------
     DataFrame
-        period (a month), reps (expected to be here), wins, bookings with lower_80, upper_80 (missing without amounts),
+        period (a month), reps_here (expected to be here), wins, bookings with lower_80, upper_80 (missing without amounts),
         to_date (bookings from the first month on) with to_date_lower_80, to_date_upper_80. In the order of time.
 
     Raises
@@ -63,7 +63,8 @@ def capacity(
     below, above = np.quantile(summed, tail, axis=0)
     name = f"{100 * level:.0f}"
     return pd.DataFrame({
-        "period": ahead.astype(str).astype("str"), "reps": there.mean(axis=0), "wins": wins.mean(axis=0), "bookings": money.mean(axis=0),
+        "period": ahead.astype(str).astype("str"), "reps_here": there.mean(axis=0), "wins": wins.mean(axis=0),
+        "bookings": money.mean(axis=0),
         f"lower_{name}": low, f"upper_{name}": high, "to_date": summed.mean(axis=0), f"to_date_lower_{name}": below,
         f"to_date_upper_{name}": above,
     })  # fmt: skip
@@ -107,8 +108,8 @@ def _drawn(
 def finding_capacity(capacity: pd.DataFrame) -> str:
     """One sentence: what the people here book in the time ahead, and how many of them are still here at its end."""
     last, first = capacity.iloc[-1], capacity.iloc[0]
-    leave = first["reps"] - last["reps"]
-    people = f"The {style.plural(round(first['reps']), 'rep')} here"
+    leave = first["reps_here"] - last["reps_here"]
+    people = f"The {style.plural(round(first['reps_here']), 'rep')} here"
     gone = (
         f"; {style.figure(1)(leave)} of them {'is' if leave < 1.5 else 'are'} expected to leave by then"
         if leave >= 0.05

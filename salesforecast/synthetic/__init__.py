@@ -1,8 +1,8 @@
 """A made-up company whose truth is known, and the export its CRM would give.
 
 `truth` holds the parameters, `process` how deals live, `company` the tables around the deals; this front door writes them as a
-Salesforce export, clean or with planted dirt. What no CRM holds (orders, targets,
-spend, costs, invoices, complaints) is written under our own names.
+Salesforce export, clean or with planted dirt. What no CRM holds (orders, targets, spend, costs, invoices, complaints), or
+each in another way (calls), is written under our own names.
 
 >>> from salesforecast import synthetic
 >>> truth = synthetic.Truth(opportunities=200)
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from salesforecast.synthetic.calls import call_biases
 from salesforecast.synthetic.company import tables
 from salesforecast.synthetic.process import (
     deals,
@@ -32,14 +33,14 @@ from salesforecast.synthetic.truth import Channel, Product, Segment, Stage, Team
 from salesforecast.tables import TABLES
 
 __all__ = [
-    "EXPORT", "SETTINGS", "Channel", "Product", "Segment", "Stage", "Team", "Truth", "deals", "dirt", "export",
+    "EXPORT", "SETTINGS", "Channel", "Product", "Segment", "Stage", "Team", "Truth", "call_biases", "deals", "dirt", "export",
     "quarter_shocks", "rep_effects", "stage_conversion", "tables", "win_curve", "win_share", "write",
 ]  # fmt: skip
 
 # Each file: our table, and of each of its columns our column. "closed_date | expected_close_date" means the first on
 # closed deals and the second on open ones; "outcome" is spread over IsClosed and IsWon; "" is nothing of ours.
 # OpportunityHistory has no column for `sequence`: the rows of a deal are in the order of their Ids.
-OWN = ("orders", "targets", "spend", "costs", "invoices", "complaints")
+OWN = ("orders", "targets", "spend", "costs", "invoices", "complaints", "calls")
 EXPORT: dict[str, tuple[str, dict[str, str]]] = {
     "Opportunity.csv": ("opportunities", {
         "Id": "opportunity_id", "Name": "name", "AccountId": "account_id", "OwnerId": "rep_id",

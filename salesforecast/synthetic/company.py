@@ -12,6 +12,7 @@ from itertools import product as combinations
 import numpy as np
 import pandas as pd
 
+from salesforecast.synthetic.calls import calls
 from salesforecast.synthetic.process import (
     DAY,
     LOST,
@@ -90,8 +91,8 @@ def tables(truth: Truth, seed: int) -> dict[str, pd.DataFrame]:
     -------
     dict of DataFrame
         opportunities, stages, stage_history, reps, accounts, products, leads, touches, activities, orders, targets,
-        spend, costs, invoices, complaints: each with all its declared columns, sorted by its key or by time, and checked. Orders without
-        an opportunity_id are reorders (no rep) and deals won before the CRM went live.
+        spend, costs, invoices, complaints, calls: each with all its declared columns, sorted by its key or by time, and
+        checked. Orders without an opportunity_id are reorders (no rep) and deals won before the CRM went live.
     """
     book = book_of(truth, seed)
     found = {
@@ -110,6 +111,7 @@ def tables(truth: Truth, seed: int) -> dict[str, pd.DataFrame]:
         "costs": _costs(truth, seed, book),
         "invoices": _invoices(truth, seed, book),
         "complaints": _complaints(truth, seed, book),
+        "calls": calls(truth, seed, book),
     }
     return {name: check(frame[[c for c in TABLES[name].names if c in frame]], name) for name, frame in found.items()}
 

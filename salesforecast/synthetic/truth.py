@@ -156,22 +156,15 @@ class Truth:
     contacts_per_month: float = 0.30  # sellers' activities on a deal in its 30 days, beside one or two at the start
     reorders_per_month: int = 40  # orders of old customers that never were a deal
     commission: float = 0.04  # share of the amount won
-    late_share: tuple[float, ...] = (
-        0.22,
-        0.15,
-        0.38,
-        0.25,
-        0.28,
-        0.24,
-    )  # share of each channel's invoices paid after they were due
-    complaint_share: tuple[float, ...] = (
-        0.10,
-        0.07,
-        0.16,
-        0.12,
-        0.11,
-        0.09,
-    )  # share of each channel's won deals with a complaint
+    # share of each channel's invoices paid after they were due
+    late_share: tuple[float, ...] = (0.22, 0.15, 0.38, 0.25, 0.28, 0.24)
+    # share of each channel's won deals with a complaint
+    complaint_share: tuple[float, ...] = (0.10, 0.07, 0.16, 0.12, 0.11, 0.09)
+    # by how much sellers' calls are too high: mean log of the rest called over the rest that comes
+    call_bias: float = 0.20
+    call_bias_sd: float = 0.30  # standard deviation of it among sellers; managers have half of both
+    call_noise: float = 0.35  # standard deviation of the log of a seller's call of a whole quarter
+    call_mood: float = 0.15  # the same, of what all calls of a quarter have in common
 
     def __post_init__(self) -> None:
         shares = {

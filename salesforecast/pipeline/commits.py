@@ -1,0 +1,184 @@
+"""What people said that a period would bring: the latest call of each submitter, and what their past calls were worth.
+
+A submitter is a level with the seller, team or region whose bookings are called; without any, the company. A call is of the
+whole period. Compared is what it says beyond what was booked when it was made, for that is all that was left to know.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from salesforecast.errors import SettingError
+from salesforecast.periods import ONE_DAY, Period, period
+from salesforecast.tables import Crm
+
+WHOSE = ("rep_id", "team", "region")
+COMMIT = "commit"
+AS_CALLED = 1.0  # periods, come as they were called, that are added to what a level has shown
+AS_THE_LEVEL = 4.0  # periods, come as those of all its level, that are added to what a submitter has shown
+COLUMNS = ("level", "n", "called", "corrected")
+
+
+def calls(crm: Crm) -> pd.DataFrame:
+    """The commits in the data, with what a forecast needs of them; none without the table `calls`.
+
+    Returns
+    -------
+    DataFrame
+        submitted_at; period (label); level; rep_id, team, region ("" for all); amount (money); submitter (a number for level,
+        rep_id, team and region); by submitted_at.
+    """
+    columns = ["submitted_at", "period", "level", *WHOSE, "amount"]
+    if "calls" not in crm:
+        none = pd.DataFrame({c: [] for c in [*columns, "submitter"]})
+        return none.astype({"submitted_at": "datetime64[us]", "amount": float, "submitter": int})
+    rows = crm.calls
+    if "category" in rows:
+        rows = rows[rows["category"].fillna(COMMIT).str.strip().str.casefold() == COMMIT]
+    rows = rows.reindex(columns=columns)
+    labels = {c: rows[c].astype(object).where(rows[c].notna(), "") for c in ("level", *WHOSE)}
+    named = {label: _label(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
+    rows = rows.assign(**labels, period=rows["period"].map(named))
+    rows = rows[rows["period"].notna() & rows["submitted_at"].notna() & rows["amount"].notna()]
+    rows = rows.sort_values(["submitted_at", "period", "level", *WHOSE], kind="stable", ignore_index=True)
+    return rows.assign(submitter=rows.groupby(["level", *WHOSE], sort=True).ngroup())
+
+
+def people(crm: Crm) -> pd.DataFrame:
+    """By rep_id: team and region of each seller, "" where nothing tells."""
+    if "reps" not in crm:
+        return pd.DataFrame({"team": [], "region": []}, dtype=object)
+    who = crm.reps.set_index("rep_id").reindex(columns=["team", "region"]).astype(object)
+    return who.where(who.notna(), "")
+
+
+def said(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, span: Period, day: pd.Timestamp) -> pd.DataFrame:
+    """What each level says on a day that the period will bring, as it was called and with its past bias taken out.
+
+    Parameters
+    ----------
+    called : DataFrame
+        From `calls`.
+    who : DataFrame
+        From `people`.
+    won : DataFrame
+        The won deals as known on the day: closed_date, amount, rep_id.
+    span : Period
+    day : Timestamp
+
+    Returns
+    -------
+    DataFrame
+        level; n (submitters whose call is known on the day); called, corrected (the period's bookings, money): what is
+        booked and what the submitters call beyond their own; the level of most submitters first.
+    """
+    known = called[called["submitted_at"] < day + ONE_DAY]
+    now = known[known["period"] == span.label].drop_duplicates("submitter", keep="last")
+    if now.empty:
+        return pd.DataFrame({c: [] for c in COLUMNS})
+    sold = _sold(won, who, known)
+    rest = np.maximum(now["amount"].to_numpy() - _booked(sold, now, span.since, day), 0.0)
+    factor = _biases(known, sold, day, span.fiscal_year_start)["factor"]
+    mine = factor.reindex(now["submitter"]).fillna(1.0).to_numpy()
+    of_all = float(won.loc[(won["closed_date"] >= span.since) & (won["closed_date"] <= day), "amount"].sum())
+    frame = pd.DataFrame({"level": now["level"].to_numpy(), "n": 1, "called": rest, "corrected": rest * mine})
+    sums = frame.groupby("level")[["n", "called", "corrected"]].sum().reset_index()
+    sums = sums.assign(called=sums["called"] + of_all, corrected=sums["corrected"] + of_all)
+    return sums.sort_values(["n", "level"], ascending=[False, True], ignore_index=True)
+
+
+def biases(
+    called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, day: pd.Timestamp, fiscal_year_start: int = 1
+) -> pd.DataFrame:
+    """What came of each submitter's past calls: of the periods that were over by the day, calls made while they ran.
+
+    Parameters
+    ----------
+    called, who, won
+        As in `said`.
+    day : Timestamp
+    fiscal_year_start : int
+
+    Returns
+    -------
+    DataFrame
+        level, rep_id, team, region; periods, calls (how many); said, came (beyond what was booked when they were made, a
+        period's mean per call summed over periods, money); factor (what to multiply the next such call by: came over said,
+        drawn to that of the level, and that to 1); by level and submitter.
+    """
+    found = _biases(called, _sold(won, who, called), day, fiscal_year_start)
+    whose = called.drop_duplicates("submitter").set_index("submitter")[["level", *WHOSE]]
+    return whose.join(found.drop(columns="level"), how="inner").sort_index().reset_index(drop=True)
+
+
+def _biases(
+    called: pd.DataFrame, sold: dict[int, tuple[np.ndarray, np.ndarray]], day: pd.Timestamp, fiscal_year_start: int
+) -> pd.DataFrame:
+    """By submitter: level, periods, calls, said, came, factor."""
+    spans = {label: period(label, fiscal_year_start) for label in called["period"].unique()}
+    since, until = (called["period"].map({k: getattr(s, c) for k, s in spans.items()}) for c in ("since", "until"))
+    over = (until <= day + ONE_DAY) & (called["submitted_at"] >= since) & (called["submitted_at"] < until)
+    rows, since, last = called[over], since[over], until[over] - ONE_DAY
+    made = rows["submitted_at"].dt.normalize()
+    booked, whole = (_booked(sold, rows, since, upto) for upto in (made, last))
+    rows = rows.assign(said=np.maximum(rows["amount"].to_numpy() - booked, 0.0), came=whole - booked, calls=1)
+    by = rows.groupby(["submitter", pd.factorize(rows["period"])[0]])
+    by = by[["said", "came"]].mean().assign(calls=by["calls"].sum(), periods=1)
+    ours = by.groupby(level=0).sum()
+    ours = ours.assign(level=called.drop_duplicates("submitter").set_index("submitter")["level"].reindex(ours.index))
+    of = ours.groupby("level")
+    level = of[["said", "came"]].transform("sum")
+    prior = AS_CALLED * level["said"] / of["periods"].transform("max")
+    of_level = _over(level["came"] + prior, level["said"] + prior)
+    own = AS_THE_LEVEL * ours["said"] / ours["periods"]
+    factor = _over(ours["came"] + own * of_level, ours["said"] + own)
+    return ours.assign(factor=factor.where(ours["said"] > 0, of_level))
+
+
+def _sold(won: pd.DataFrame, who: pd.DataFrame, called: pd.DataFrame) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Of each submitter the days of the wins it answers for, in order, and what they had come to before and after each."""
+    won = won.sort_values("closed_date", kind="stable")
+    days, amount = won["closed_date"].to_numpy("datetime64[us]"), won["amount"].to_numpy("float64")
+    seller = won["rep_id"].fillna("").astype(object)
+    labels = {
+        "rep_id": seller.to_numpy(),
+        **{c: seller.map(who[c]).fillna("").to_numpy(object) for c in ("team", "region")},
+    }
+    found = {}
+    for row in called.drop_duplicates("submitter").itertuples():
+        mine = np.ones(len(won), dtype=bool)
+        for column in WHOSE:
+            if value := getattr(row, column):
+                mine &= labels[column] == value
+        found[row.submitter] = days[mine], np.r_[0.0, amount[mine].cumsum()]
+    return found
+
+
+def _booked(
+    sold: dict[int, tuple[np.ndarray, np.ndarray]],
+    rows: pd.DataFrame,
+    since: pd.Series | pd.Timestamp,
+    upto: pd.Series | pd.Timestamp,
+) -> np.ndarray:
+    """What each row's submitter had booked from `since` to `upto`, both counted."""
+    first, last = (np.broadcast_to(np.asarray(x, "datetime64[us]"), len(rows)) for x in (since, upto))
+    out, whose = np.zeros(len(rows)), rows["submitter"].to_numpy()
+    for submitter in np.unique(whose):
+        days, total = sold[submitter]
+        mine = whose == submitter
+        by = total[np.searchsorted(days, last[mine], side="right")]
+        out[mine] = by - total[np.searchsorted(days, first[mine], side="left")]
+    return out
+
+
+def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
+    return (part / whole.where(whole > 0)).fillna(1.0)
+
+
+def _label(text: str, fiscal_year_start: int) -> str | None:
+    """The period's usual name; none for what is no period."""
+    try:
+        return period(text, fiscal_year_start).label
+    except SettingError:
+        return None

@@ -1,0 +1,151 @@
+"""What people's calls were worth: how far off each human step was, what it added to the one before, and whose calls are too high."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from salesforecast import stats, style
+from salesforecast.errors import TooLittleData
+from salesforecast.formats import Format, percent, plural
+from salesforecast.pipeline import commits, panels
+from salesforecast.pipeline.backtesting import Backtest
+from salesforecast.tables import NOT_FILLED, Crm
+from salesforecast.text import md
+
+NAIVE, OURS = "run rate", "this forecast"
+
+
+def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFrame:
+    """How far off each step from the run rate to this forecast was, and what it took off the error of the step before.
+
+    The steps: the run rate, which nobody has to think about; the calls of each level, those of the most submitters first; the
+    last of them with the bias of its past calls taken out; and this forecast. Judged are the past origins at which every level
+    had called.
+
+    Parameters
+    ----------
+    past : Backtest
+    combined : DataFrame
+        From `combination.combine`.
+    crm : Crm
+        calls
+
+    Returns
+    -------
+    DataFrame
+        step; n (periods), origins; off (sum of absolute errors over the sum of bookings, fraction), lower, upper (95% interval);
+        added (off of the step before less its own, fraction: above 0 is better), added_lower, added_upper (95% interval). The
+        intervals leave out one period at a time; they are missing with fewer than three.
+
+    Source: Gilliland (2010), The Business Forecasting Deal, on forecast value added.
+    """
+    crm.calls  # noqa: B018  # says which table to add
+    keys = ["period", "origin"]
+    known = past.commits[past.commits["actual"].notna()]
+    if known.empty:
+        raise TooLittleData("No period that is over had been called and could be forecast, so calls cannot be judged.")
+    levels = known.groupby("level")["n"].mean().sort_values(ascending=False, kind="stable").index.tolist()
+    wide = known.pivot(index=keys, columns="level", values="called")[levels]
+    last = known[known["level"] == levels[-1]].set_index(keys)["corrected"]
+    rate = past.methods[past.methods["method"] == "run_rate"].set_index(keys)["mean"]
+    wide.columns = [f"called by {level}" for level in levels]
+    wide = wide.assign(**{f"{wide.columns[-1]}, bias taken out": last})
+    wide.insert(0, NAIVE, rate.reindex(wide.index))
+    wide = wide.assign(**{OURS: combined.set_index(keys)["mean"].reindex(wide.index)}).dropna()
+    if wide.empty:
+        raise TooLittleData("No past week had the calls of every level, so they cannot be compared.")
+    actual = known.drop_duplicates(keys).set_index(keys)["actual"].reindex(wide.index)
+    error = wide.sub(actual, axis=0).abs().groupby(level="period", sort=False).sum()
+    size = actual.groupby(level="period", sort=False).sum()
+    off, n = (error.sum() / size.sum()).to_numpy(), len(error)
+    without = ((error.sum() - error).div(size.sum() - size, axis=0)).to_numpy()
+    added = np.r_[np.nan, off[:-1] - off[1:]]
+    fewer = np.column_stack([np.full(n, np.nan), without[:, :-1] - without[:, 1:]])
+    half, wider = (_half(x) for x in (without, fewer))
+    return pd.DataFrame({
+        "step": wide.columns, "n": n, "origins": len(wide), "off": off, "lower": np.maximum(off - half, 0), "upper": off + half,
+        "added": added, "added_lower": added - wider, "added_upper": added + wider,
+    })  # fmt: skip
+
+
+def finding_value_added(value: pd.DataFrame) -> str:
+    """One sentence: how far off the first calls were, and what the steps after them took off or added."""
+    called = value[value["step"].str.startswith("called by")]
+    first, ours = called.iloc[0], value.iloc[-1]
+    better = [
+        f"{md(row['step'])} {'takes off' if row['added'] > 0 else 'adds'} {abs(100 * row['added']):.0f} points"
+        for _, row in value[value.index > called.index[0]].iterrows()
+        if row["added_lower"] > 0 or row["added_upper"] < 0
+    ]
+    told = "; ".join(better) if better else "what the later steps change cannot be told apart from luck"
+    return (
+        f"Over {plural(first['n'], 'period')} the sums {md(first['step'])} were off by **{percent(first['off'])}** of the bookings "
+        f"and this forecast by {percent(ours['off'])}; {told}."
+    )
+
+
+def chart_value_added(value: pd.DataFrame) -> alt.LayerChart:
+    """How far off each step was."""
+    columns: list[tuple[str, str, Format | None]] = [("added", "Taken off", lambda x: "" if pd.isna(x) else percent(x))]
+    return style.dots(
+        style.rounded(value, "off", "lower", "upper"), "off", "step", fmt=percent, columns=columns, accent=OURS,
+        title="Off by, of the bookings, step by step", subtitle="Sum of absolute errors over the sum of bookings; lines: 95% interval",
+    )  # fmt: skip
+
+
+def biases(crm: Crm) -> pd.DataFrame:
+    """By how much each submitter's calls were too high, in the periods that are over.
+
+    Parameters
+    ----------
+    crm : Crm
+        Of today: calls; opportunities; reps where there are.
+
+    Returns
+    -------
+    DataFrame
+        level, who (the seller's name, team or region; "company"); periods, calls; said, came (beyond what was booked when it was
+        called, money: means per call, summed over periods); bias (said over came less 1, fraction); believed (the same after
+        drawing it to that of the level: what is taken out of the next call); by level, then the highest bias first.
+
+    Raises
+    ------
+    TooLittleData
+        When no called period is over.
+    """
+    crm.calls  # noqa: B018  # says which table to add
+    ended = panels.closings(crm)
+    won = ended[(ended["outcome"] == "won") & ended["closed_date"].notna()].fillna({"amount": 0.0})
+    found = commits.biases(commits.calls(crm), commits.people(crm), won, crm.as_of, crm.settings.fiscal_year_start)
+    if found.empty:
+        raise TooLittleData("No period that was called is over, so nothing is known of the calls' bias.")
+    names = crm.reps.set_index("rep_id")["rep"] if "reps" in crm else pd.Series(dtype="str")
+    seller = found["rep_id"].map(names).fillna(found["rep_id"])
+    who = seller.where(found["rep_id"] != "", found["team"].where(found["team"] != "", found["region"]))
+    out = found.assign(
+        who=who.where(who != "", "company"), level=found["level"].replace("", NOT_FILLED),
+        bias=found["said"] / found["came"].where(found["came"] > 0) - 1, believed=1 / found["factor"] - 1,
+    )  # fmt: skip
+    size = out.groupby("level")["who"].transform("size")
+    out = out.assign(size=size).sort_values(["size", "level", "believed", "who"], ascending=[False, True, False, True])
+    return out[["level", "who", "periods", "calls", "said", "came", "bias", "believed"]].reset_index(drop=True)
+
+
+def finding_biases(biases: pd.DataFrame) -> str:
+    """One sentence: whether each level calls too much or too little of what is still to come."""
+    said = []
+    for level, rows in biases.groupby("level", sort=False):
+        bias = rows["said"].sum() / rows["came"].sum() - 1 if rows["came"].sum() > 0 else np.nan
+        word = "an unknown share" if pd.isna(bias) else f"{percent(abs(bias))} {'more' if bias >= 0 else 'less'}"
+        said.append(f"those called by {md(str(level))} {word}")
+    return f"Of what was still to come, the calls said more or less than came: {', '.join(said)}."
+
+
+def _half(without: np.ndarray) -> np.ndarray:
+    """Half the width of the interval of each column, from what it is without each period."""
+    n = len(without)
+    if n < 3:
+        return np.full(without.shape[1], np.nan)
+    return np.asarray(stats.t_quantile(n - 1) * np.sqrt(stats.jackknife_variance(without)))
