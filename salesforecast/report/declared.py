@@ -90,8 +90,8 @@ def copy_for_project(path: str | Path, to: str | Path, **values: str) -> None:
             cell.outputs, cell.execution_count = [], None
         if tagged(cell, "parameters"):
             for name, value in values.items():
-                new = json.dumps(value, ensure_ascii=False)
-                cell.source = re.sub(rf'(?m)^({name}: str = )"[^"]*"', lambda m, new=new: m[1] + new, cell.source)
+                line = f"{name}: str = {json.dumps(value, ensure_ascii=False)}".replace("\\", r"\\")
+                cell.source = re.sub(rf'(?m)^{name}: str = "[^"]*"', line, cell.source)
     nbformat.write(nb, to)
 
 

@@ -62,7 +62,7 @@ def write(
     DataError
         When the plan has too many cells or a name is too long for a workbook.
     """
-    import xlsxwriter  # type: ignore[import-untyped]
+    import xlsxwriter
 
     named, rows = texts(plan), plan.reset_index(drop=True)
     if "target" not in plan:
