@@ -418,6 +418,11 @@ COLUMNS: dict[str, Column] = {
     "silent_after": Column("Silent after", "days", count),
     "of": Column("Of", "", count),
     "off": Column("Came to", "%", share),
+    "off_by": Column("Off by", "%", share),
+    "taken_off": Column("Taken off", "points", points_bare),
+    "called": Column("Called", "", money),
+    "came_amount": Column("Came", "", money),
+    "bias": Column("Bias", "%", share),
     **{
         f"{w}_week{'s' if w > 1 else ''}_to_go": Column(f"{w} week{'s' if w > 1 else ''} to go", "%", share)
         for w in (1, 2, 3, 4, 8, 12)

@@ -154,14 +154,16 @@ def test_the_value_added_is_that_of_a_plain_loop(company, past):
     combined = pipeline.combine(past)
     found = pipeline.value_added(past, combined, company[1])
     assert found["step"].tolist() == [
-        "run rate", "called by rep", "called by manager", "called by company", "called by company, bias taken out", "this forecast",
+        "run rate", "called by rep", "called by manager", "called by company", "called by company, corrected", "this forecast",
     ]  # fmt: skip
     over = past.commits[past.commits["level"] == "manager"]
-    assert found["off"].iloc[2] == pytest.approx((over["called"] - over["actual"]).abs().sum() / over["actual"].sum())
-    assert found["added"].iloc[2] == pytest.approx(found["off"].iloc[1] - found["off"].iloc[2])
+    assert found["off_by"].iloc[2] == pytest.approx(
+        (over["called"] - over["actual"]).abs().sum() / over["actual"].sum()
+    )
+    assert found["taken_off"].iloc[2] == pytest.approx(found["off_by"].iloc[1] - found["off_by"].iloc[2])
     assert (found["added_lower"].iloc[1:] <= found["added_upper"].iloc[1:]).all()
     said = pipeline.finding_value_added(found)
-    assert f"**{found['off'].iloc[1]:.0%}**" in said
+    assert f"**{found['off_by'].iloc[1]:.0%}**" in said
     assert pipeline.chart_value_added(found).to_dict()["layer"]
     even = found.assign(added_lower=-0.1, added_upper=0.1)
     assert "cannot be told apart from luck" in pipeline.finding_value_added(even)
@@ -189,7 +191,7 @@ def test_a_choice_of_products_has_no_calls_for_nobody_calls_a_product(company):
 
 
 def test_names_in_the_calls_are_escaped():
-    frame = pd.DataFrame({"level": ["<b>*x*"], "who": ["a"], "said": [2.0], "came": [1.0]})
+    frame = pd.DataFrame({"level": ["<b>*x*"], "who": ["a"], "called": [2.0], "came_amount": [1.0]})
     assert "<b>" not in pipeline.finding_biases(frame) and "100% more" in pipeline.finding_biases(frame)
 
 

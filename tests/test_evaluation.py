@@ -191,7 +191,7 @@ def test_the_forecast_of_bpi_2012_sees_nothing_after_its_day(bpi):
 
 def test_the_forecast_of_maven_is_far_nearer_than_the_weighted_pipeline(maven, raw_maven):
     past = sf.pipeline.backtest(maven[0], period("2017Q4").previous(-1))
-    combined = sf.pipeline.combine(past, forecasting.to_go(past.weekly, past.origins["weeks_to_go"]))
+    combined = sf.pipeline.combine(past, forecasting.to_go(past.weekly, past.ahead))
     booked = (
         raw_maven[raw_maven["deal_stage"] == "Won"]
         .groupby(raw_maven["close_date"].dt.to_period("Q"))["close_value"]

@@ -62,7 +62,7 @@ def address(tmp_path_factory):
         process.communicate()
 
 
-DRAWN = "document.querySelectorAll('.jp-RenderedVegaCommon5 .vega-embed :is(canvas, svg)').length"
+DRAWN = "document.querySelectorAll('.jp-RenderedVegaCommon5 .chart-wrapper:has(canvas, svg)').length"
 
 
 @browser.needed

@@ -9,6 +9,7 @@ from conftest import altered
 
 from salesforecast import goals, periods, pipeline, synthetic
 from salesforecast.errors import MissingTable, SettingError, TooLittleData
+from salesforecast.formats import money
 from salesforecast.pipeline import (
     amounts,
     arrivals,
@@ -339,16 +340,20 @@ def test_each_past_origin_is_what_it_would_have_been_on_its_day(crm, past):
     assert pd.isna(then["actual"]) and now["actual"] > 0
 
 
-def test_weights_and_ranges_know_only_periods_that_were_over(past):
+def test_weights_know_only_windows_and_ranges_only_periods_that_were_over(past):
     later = past.origins["period"].isin(past.origins["period"].unique()[-3:])
+    day = past.origins.loc[later, "origin"].iloc[0]
+    ends = past.windows["origin"] + pd.to_timedelta(7 * past.windows["weeks"], unit="D")
     changed = replace(
-        past, origins=past.origins.assign(actual=past.origins["actual"].where(~later, past.origins["actual"] * 5))
+        past,
+        origins=past.origins.assign(actual=past.origins["actual"].where(~later, past.origins["actual"] * 5)),
+        windows=past.windows.assign(actual=past.windows["actual"].where(ends <= day, past.windows["actual"] * 5 + 1e6)),
     )
-    first = past.origins["period"] == past.origins["period"].unique()[-3]
+    before = past.origins["origin"] <= day
     one, two = pipeline.combine(past), pipeline.combine(changed)
     columns = ["mean", "lower", "upper", "shock"]
-    pd.testing.assert_frame_equal(one.loc[first | ~later, columns], two.loc[first | ~later, columns], check_exact=True)
-    assert not one.loc[later & ~first, "mean"].equals(two.loc[later & ~first, "mean"])
+    pd.testing.assert_frame_equal(one.loc[before, columns], two.loc[before, columns], check_exact=True)
+    assert before.any() and not one.loc[~before, "mean"].equals(two.loc[~before, "mean"])
 
 
 # ---- the combination --------------------------------------------------------------------------------------------------
@@ -356,13 +361,12 @@ def test_weights_and_ranges_know_only_periods_that_were_over(past):
 
 def test_the_member_that_was_nearer_weighs_more(past):
     rest = pd.DataFrame({"pipeline": past.origins["open"] + past.origins["new"], "run_rate": 0.0})
-    came = (past.origins["actual"] - past.origins["booked"]).fillna(0.0)
-    good = rest.assign(run_rate=came)
-    bad = rest.assign(run_rate=came * 3)
+    good, bad = (past.windows.assign(run_rate=past.windows["actual"] * k) for k in (1, 3))
     last = past.origins.index[-1]
-    share = [combination.weights(past, frame).loc[last, "run_rate"] for frame in (good, bad)]
+    found = [combination.weights(replace(past, windows=frame), rest) for frame in (good, bad)]
+    share = [weight.loc[last, "run_rate"] for weight in found]
     assert share[0] > 0.6 > 0.2 > share[1]
-    assert np.allclose(combination.weights(past, good).sum(axis=1), 1)
+    assert np.allclose(found[0].sum(axis=1), 1)
 
 
 def test_a_member_that_says_nothing_weighs_nothing(past):
@@ -603,7 +607,7 @@ def test_a_period_asked_for_that_is_over_is_told_with_what_it_brought(crm, past)
     then = crm.at("2024-05-20")
     said = pipeline.finding_period(Q("2024Q1"), Q("2024Q2"), then)
     brought = past.origins.loc[past.origins["period"] == "2024Q1", "actual"].iloc[0]
-    assert said.startswith(f"2024Q1 is over: it brought **${brought / 1e6:.2f}M**. Forecast is 2024Q2")
+    assert said.startswith(f"2024Q1 is over: it brought **{money(brought)}**. Forecast is 2024Q2")
     assert "ends on 2024-06-30" in pipeline.finding_period(Q("2024Q2"), Q("2024Q2"), then)
 
 

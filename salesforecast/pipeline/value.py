@@ -35,8 +35,8 @@ def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFram
     Returns
     -------
     DataFrame
-        step; n (periods), origins; off (sum of absolute errors over the sum of bookings, fraction), lower, upper (95% interval);
-        added (off of the step before less its own, fraction: above 0 is better), added_lower, added_upper (95% interval). The
+        step; n (periods), origins; off_by (sum of absolute errors over the sum of bookings, fraction), lower, upper (95% interval);
+        added (off_by of the step before less its own, fraction: above 0 is better), added_lower, added_upper (95% interval). The
         intervals leave out one period at a time; they are missing with fewer than three.
 
     Source: Gilliland (2010), The Business Forecasting Deal, on forecast value added.
@@ -51,7 +51,7 @@ def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFram
     last = known[known["level"] == levels[-1]].set_index(keys)["corrected"]
     rate = past.methods[past.methods["method"] == "run_rate"].set_index(keys)["mean"]
     wide.columns = [f"called by {level}" for level in levels]
-    wide = wide.assign(**{f"{wide.columns[-1]}, bias taken out": last})
+    wide = wide.assign(**{f"{wide.columns[-1]}, corrected": last})
     wide.insert(0, NAIVE, rate.reindex(wide.index))
     wide = wide.assign(**{OURS: combined.set_index(keys)["mean"].reindex(wide.index)}).dropna()
     if wide.empty:
@@ -65,8 +65,8 @@ def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFram
     fewer = np.column_stack([np.full(n, np.nan), without[:, :-1] - without[:, 1:]])
     half, wider = (_half(x) for x in (without, fewer))
     return pd.DataFrame({
-        "step": wide.columns, "n": n, "origins": len(wide), "off": off, "lower": np.maximum(off - half, 0), "upper": off + half,
-        "added": added, "added_lower": added - wider, "added_upper": added + wider,
+        "step": wide.columns, "n": n, "origins": len(wide), "off_by": off, "lower": np.maximum(off - half, 0), "upper": off + half,
+        "taken_off": added, "taken_off_lower": added - wider, "taken_off_upper": added + wider,
     })  # fmt: skip
 
 
@@ -75,22 +75,24 @@ def finding_value_added(value: pd.DataFrame) -> str:
     called = value[value["step"].str.startswith("called by")]
     first, ours = called.iloc[0], value.iloc[-1]
     better = [
-        f"{md(row['step'])} {'takes off' if row['added'] > 0 else 'adds'} {abs(100 * row['added']):.0f} points"
+        f"{md(row['step'])} {'takes off' if row['taken_off'] > 0 else 'adds'} {abs(100 * row['taken_off']):.0f} points"
         for _, row in value[value.index > called.index[0]].iterrows()
-        if row["added_lower"] > 0 or row["added_upper"] < 0
+        if row["taken_off_lower"] > 0 or row["taken_off_upper"] < 0
     ]
     told = "; ".join(better) if better else "what the later steps change cannot be told apart from luck"
     return (
-        f"Over {plural(first['n'], 'period')} the sums {md(first['step'])} were off by **{percent(first['off'])}** of the bookings "
-        f"and this forecast by {percent(ours['off'])}; {told}."
+        f"Over {plural(first['n'], 'period')} the sums {md(first['step'])} were off by **{percent(first['off_by'])}** of the bookings "
+        f"and this forecast by {percent(ours['off_by'])}; {told}."
     )
 
 
 def chart_value_added(value: pd.DataFrame) -> alt.LayerChart:
     """How far off each step was."""
-    columns: list[tuple[str, str, Format | None]] = [("added", "Taken off", lambda x: "" if pd.isna(x) else percent(x))]
+    columns: list[tuple[str, str, Format | None]] = [
+        ("taken_off", "Taken off", lambda x: "" if pd.isna(x) else percent(x))
+    ]
     return style.dots(
-        style.rounded(value, "off", "lower", "upper"), "off", "step", fmt=percent, columns=columns, accent=OURS,
+        style.rounded(value, "off_by", "lower", "upper"), "off_by", "step", fmt=percent, columns=columns, accent=OURS,
         title="Off by, of the bookings, step by step", subtitle="Sum of absolute errors over the sum of bookings; lines: 95% interval",
     )  # fmt: skip
 
@@ -106,8 +108,8 @@ def biases(crm: Crm) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        level, who (the seller's name, team or region; "company"); periods, calls; said, came (beyond what was booked when it was
-        called, money: means per call, summed over periods); bias (said over came less 1, fraction); believed (the same after
+        level, who (the seller's name, team or region; "company"); periods, calls; called, came_amount (beyond what was booked when it was
+        called, money: means per call, summed over periods); bias (called over came less 1, fraction); believed (the same after
         drawing it to that of the level: what is taken out of the next call); by level, then the highest bias first.
 
     Raises
@@ -124,20 +126,21 @@ def biases(crm: Crm) -> pd.DataFrame:
     names = crm.reps.set_index("rep_id")["rep"] if "reps" in crm else pd.Series(dtype="str")
     seller = found["rep_id"].map(names).fillna(found["rep_id"])
     who = seller.where(found["rep_id"] != "", found["team"].where(found["team"] != "", found["region"]))
+    found = found.rename(columns={"said": "called", "came": "came_amount"})
     out = found.assign(
         who=who.where(who != "", "company"), level=found["level"].replace("", NOT_FILLED),
-        bias=found["said"] / found["came"].where(found["came"] > 0) - 1, believed=1 / found["factor"] - 1,
+        bias=found["called"] / found["came_amount"].where(found["came_amount"] > 0) - 1, believed=1 / found["factor"] - 1,
     )  # fmt: skip
     size = out.groupby("level")["who"].transform("size")
     out = out.assign(size=size).sort_values(["size", "level", "believed", "who"], ascending=[False, True, False, True])
-    return out[["level", "who", "periods", "calls", "said", "came", "bias", "believed"]].reset_index(drop=True)
+    return out[["level", "who", "periods", "calls", "called", "came_amount", "bias", "believed"]].reset_index(drop=True)
 
 
 def finding_biases(biases: pd.DataFrame) -> str:
     """One sentence: whether each level calls too much or too little of what is still to come."""
     said = []
     for level, rows in biases.groupby("level", sort=False):
-        bias = rows["said"].sum() / rows["came"].sum() - 1 if rows["came"].sum() > 0 else np.nan
+        bias = rows["called"].sum() / rows["came_amount"].sum() - 1 if rows["came_amount"].sum() > 0 else np.nan
         word = "an unknown share" if pd.isna(bias) else f"{percent(abs(bias))} {'more' if bias >= 0 else 'less'}"
         said.append(f"those called by {md(str(level))} {word}")
     return f"Of what was still to come, the calls said more or less than came: {', '.join(said)}."

@@ -81,8 +81,8 @@ class Language:
 
         Examples
         --------
-        >>> print(language("hu").figures("1,234.5").replace(chr(160), " "), language("fa").figures("−12.5"))
-        1 234,5 −۱۲٫۵
+        >>> print(language("hu").figures("1,234.5").replace(chr(160), " "), language("fa").figures("12.5"))
+        1 234,5 ۱۲٫۵
         """
         if self.tag == "en":
             return text
