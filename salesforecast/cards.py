@@ -64,7 +64,7 @@ def _card(card: Card) -> str:
     value = html.escape(formats.label(clean(card.value)))
     if unit := re.fullmatch(r"([^A-Za-z&]+) ([^\d&]+)", value):
         value = f"{unit[1]} <small>{unit[2]}</small>"
-    of = "<br>".join(f'<span dir="auto">{html.escape(clean(line))}</span>' for line in card.of)
+    of = "<br>".join(f'<span dir="auto">{html.escape(clean(line))}</span>' for line in card.of if line)
     changes = "".join(
         f'<div><span>{html.escape(clean(against))}</span> <b class="{"sure" if sure else "unsure"}">'
         f"{html.escape(formats.label(clean(change)))}</b></div>"

@@ -223,6 +223,10 @@ def test_cards_escape_what_they_show_and_hide_the_line_from_screen_readers():
     assert 'class="now"' in html
 
 
+def test_a_line_of_a_card_that_says_nothing_is_not_there():
+    assert "<br>" not in cards.Cards([cards.Card("Booked", "$3", ("the period is over", ""))])._repr_html_()
+
+
 def test_a_ring_stands_a_year_before_the_dot():
     html = cards._spark(cards.Card("x", "1", spark=(0.0, 1.0, 2.0, 3.0, 4.0)))
     assert '<circle class="ago" cx="4.0" cy="34.0"' in html

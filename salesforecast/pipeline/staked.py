@@ -30,7 +30,8 @@ def stake_parts(parts: pd.DataFrame) -> Stake | None:
     gap, low, high = (float(rows.at["Gap", c]) for c in ("amount", "lower", "upper"))
     error = (high - low) / (2 * norm.ppf(0.5 + LEVEL / 2))
     short = max(gap, 0.0) if error <= 0 else float(gap * norm.cdf(gap / error) + error * norm.pdf(gap / error))
-    return Stake(short, max(0.0, low), max(0.0, high))
+    # a shortfall less likely than the range reaches has a mean and no range
+    return Stake(short, max(0.0, low), high) if high > 0 else Stake(short)
 
 
 def forecast_parts(parts: pd.DataFrame, past: Backtest) -> Forecast:
