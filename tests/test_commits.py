@@ -161,11 +161,11 @@ def test_the_value_added_is_that_of_a_plain_loop(company, past):
         (over["called"] - over["actual"]).abs().sum() / over["actual"].sum()
     )
     assert found["taken_off"].iloc[2] == pytest.approx(found["off_by"].iloc[1] - found["off_by"].iloc[2])
-    assert (found["added_lower"].iloc[1:] <= found["added_upper"].iloc[1:]).all()
+    assert (found["taken_off_lower"].iloc[1:] <= found["taken_off_upper"].iloc[1:]).all()
     said = pipeline.finding_value_added(found)
     assert f"**{found['off_by'].iloc[1]:.0%}**" in said
     assert pipeline.chart_value_added(found).to_dict()["layer"]
-    even = found.assign(added_lower=-0.1, added_upper=0.1)
+    even = found.assign(taken_off_lower=-0.1, taken_off_upper=0.1)
     assert "cannot be told apart from luck" in pipeline.finding_value_added(even)
     with pytest.raises(TooLittleData, match="had been called"):
         pipeline.value_added(replace(past, commits=past.commits.head(0)), combined, company[1])

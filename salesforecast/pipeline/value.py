@@ -36,7 +36,7 @@ def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFram
     -------
     DataFrame
         step; n (periods), origins; off_by (sum of absolute errors over the sum of bookings, fraction), lower, upper (95% interval);
-        added (off_by of the step before less its own, fraction: above 0 is better), added_lower, added_upper (95% interval). The
+        taken_off (off_by of the step before less its own, fraction: above 0 is better) with taken_off_lower, taken_off_upper (95%). The
         intervals leave out one period at a time; they are missing with fewer than three.
 
     Source: Gilliland (2010), The Business Forecasting Deal, on forecast value added.
