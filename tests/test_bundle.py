@@ -20,7 +20,7 @@ from conftest import ROOT
 from python_calamine import CalamineWorkbook
 from test_report import elements, written
 
-from salesforecast import keeping, report
+from salesforecast import keeping, report, words
 from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load
 from salesforecast.errors import ReportError
@@ -148,6 +148,35 @@ def test_the_dearest_finding_stands_first_and_those_without_money_after_all(made
         "reason": "Add the marketing spend.",
         "kind": "MissingTable",
     }
+
+
+def test_the_summary_in_persian_runs_from_right_to_left_with_its_labels_and_figures(tmp_path):
+    persian = [
+        (tag[0], tag[1].replace('company="L', 'locale="fa", company="L')) if type(tag) is tuple else tag
+        for tag in MONEY
+    ]
+    written(tmp_path / "notebooks/reps.ipynb", persian)
+    try:
+        for period, as_of in (("2025Q1", "2025-03-31"), ("2025Q2", "2025-06-08")):
+            report.run([], tmp_path / "out" / period, folder=tmp_path, parameters={"period": period, "as_of": as_of})
+    finally:
+        words.use("en")
+    raw = (tmp_path / "out/2025Q2/index.html").read_text("utf-8")
+    assert '<html lang="fa" dir="rtl">' in raw
+    page, known = text(tmp_path / "out/2025Q2/index.html").replace("\u00a0", " "), words.language("fa").words
+    for label in (
+        "What deserves attention",
+        "What could be done",
+        "What became of former reports",
+        "not measured",
+        "The pages",
+    ):
+        assert known[label] in page and label not in page
+    assert 'lang="en" dir="auto"><strong>Ann</strong> loses $5.' in page, "a sentence stays English"
+    assert "۵۰۰ هزار" in page and "۳۱ مارس ۲۰۲۵" in page
+    assert "Ann loses $5." in (tmp_path / "out/2025Q2/findings.json").read_text("utf-8"), (
+        "for machines it stays as it is"
+    )
 
 
 def test_findings_are_ranked_by_money_and_the_rest_keeps_its_order():

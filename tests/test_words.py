@@ -1,5 +1,6 @@
 """Labels and figures in the languages of the readers; sentences stay English, with English figures."""
 
+import json
 import re
 import tomllib
 
@@ -9,6 +10,7 @@ import pytest
 from salesforecast import formats, style, words
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import SettingError
+from salesforecast.report import summary
 
 LANGUAGES = ["fa", "hu", "nb", "uk", "zh"]
 
@@ -115,3 +117,48 @@ def test_every_header_of_a_known_column_has_its_word(tag):
     known = words.language(tag).words
     wanted = {c.header for c in formats.COLUMNS.values()} | {c.unit for c in formats.COLUMNS.values()}
     assert {w for w in wanted if w and w not in {"%", "×"}} - set(known) == set()
+
+
+TEMPLATES = sorted((words.HERE.parent / "page").glob("*.j2"))
+PATHS = {"SHA-256", "tables.xlsx", "findings.json", "manifest.json", "results"}  # the same in every language
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_every_fixed_label_of_a_page_is_asked_for_in_its_language(path):
+    template = path.read_text("utf-8")
+    plain = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", template, flags=re.DOTALL)
+    left = " ".join(re.sub(r"<[^>]*>", " ", plain).split())
+    assert re.findall(r"[^\W\d_]{2,}", re.sub("|".join(map(re.escape, PATHS)), "", left)) == []
+    assert not re.search(r'(aria-label|placeholder|title|alt)="[^"{]*[a-z]', template)
+    listed = re.search(r"columns\(\[(.*?)\]\)", template)
+    asked = set(re.findall(r'\bt\("([^"]+)"\)', template)) | set(re.findall('"([^"]+)"', listed[1] if listed else ""))
+    assert asked or "base" in path.name
+    for tag in LANGUAGES:
+        assert asked - set(words.language(tag).words) == set(), tag
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_what_notebooks_share_has_its_words(tag):
+    """Headings that stand in more than one notebook, and the names of the pages."""
+    heads, seen = set(), set()
+    for path in sorted((words.HERE.parent.parent / "notebooks").glob("*.ipynb")):
+        nb = json.loads(path.read_text("utf-8"))
+        own = {
+            m
+            for c in nb["cells"]
+            if c["cell_type"] == "markdown"
+            for m in re.findall(r"(?m)^#+ (.*)$", "".join(c["source"]))
+        }
+        heads |= (own & seen) | {nb["metadata"]["salesforecast"]["nav"]}
+        seen |= own
+    assert "In short" in heads
+    assert heads - set(words.language(tag).words) == set()
+
+
+@pytest.mark.parametrize(
+    ("tag", "meant"),
+    [("en", ["0.52 to 1.10M", "35 to 237k", "0 to 950"]), ("zh", ["52 至 110万", "3 至 24万", "0 至 950"]),
+     ("fa", ["۰٫۵۲ تا ۱٫۱۰ میلیون", "۳۵ تا ۲۳۷ هزار", "۰ تا ۹۵۰"])],
+)  # fmt: skip
+def test_the_range_of_a_stake_is_written_as_the_language_does(tag, meant):
+    assert [written(tag, summary.spread, *ends) for ends in ((520e3, 1.1e6), (34_600, 237_000), (0, 950))] == meant

@@ -367,6 +367,7 @@ class PageExporter(TemplateExporter):
         language = words.language(shown.pop("locale", "en"))
         english = "" if language.tag == "en" else Markup(' lang="en" dir="auto"')
         shown |= {"language": language, "t": language.of, "rows": partial(_rows, language), "english": english}
+        shown["figures"] = lambda n: language.figures(f"{n:,}")
         parts = {"style": style, "script": script, "payload": payload, "runtime": packed}
         shown |= {name: Markup(text) for name, text in parts.items()}
         return str(self.environment.get_template(template).render(policy=policy, **shown))

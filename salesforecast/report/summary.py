@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from salesforecast.formats import money
+from salesforecast import words
+from salesforecast.formats import day, money
 from salesforecast.page import Page, finding
 from salesforecast.report.results import Said, cards, ranked
 from salesforecast.text import day_in_words
@@ -41,11 +42,14 @@ def headline(said: Sequence[Said], pages: Mapping[str, Page]) -> Markup:
             found.setdefault(name, row)
     if not found:
         return next((page.cards for page in pages.values() if page.cards), Markup())
+    heads = [(word, words.t(word)) for word in HEADLINES]
     order = sorted(
-        found, key=lambda name: next((i for i, word in enumerate(HEADLINES) if name.startswith(word)), len(HEADLINES))
+        found, key=lambda name: next((i for i, head in enumerate(heads) if name.startswith(head)), len(heads))
     )
     rows = "".join(found[name] for name in order[:CARDS])
-    note = "Small lines: the last periods, the ring a year ago, the dot now. A change in grey may be chance alone."
+    note = words.t(
+        "Small lines: the last periods, the ring a year ago, the dot now. A change in grey may be chance alone."
+    )
     under = f'<p class="under">{note}</p>' if "<polyline" in rows else ""
     return Markup(f'<table class="cards"><tbody>{rows}</tbody></table>{under}')
 
@@ -81,12 +85,12 @@ def spread(lower: float, upper: float) -> str:
     """
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return ""
-    widest = max(abs(lower), abs(upper))
-    scale, unit, digits = next(
-        ((s, u, d) for s, u, d in ((1e9, "B", 2), (1e6, "M", 2), (1e3, "k", 0)) if widest >= 0.9995 * s), (1.0, "", 0)
-    )
-    low, high = (f"{bound / scale:,.{digits}f}".replace("-", "−") for bound in (lower, upper))
-    return f"{low} to {high}{unit}" if low != "−0" else f"0 to {high}{unit}"
+    language, widest = words.in_use(), max(abs(lower), abs(upper))
+    scale = next((s for s in reversed(language.scales) if widest >= 0.9995 * s.size), None)
+    size, unit, digits = (scale.size, scale.short, 2 if scale != language.scales[0] else 0) if scale else (1.0, "", 0)
+    low, high = (f"{bound / size:,.{digits}f}".replace("-", "−") for bound in (lower, upper))
+    ends = (language.figures(bound) for bound in (low if low != "−0" else "0", high))
+    return language.between.format(**dict(zip(("lower", "upper"), ends, strict=True))) + unit
 
 
 def proposals(recommended: pd.DataFrame, pages: Mapping[str, Page]) -> list[dict[str, Any]]:
@@ -108,15 +112,15 @@ def looked_back(
     return {
         "forecasts": [
             {
-                "period": row.period, "day": _day(row.as_of), "mean": short(row.mean), "range": spread(row.lower, row.upper),
-                "actual": short(row.actual), "held": "inside" if row.held else "outside",
+                "period": row.period, "day": said_on(row.as_of), "mean": short(row.mean), "range": spread(row.lower, row.upper),
+                "actual": short(row.actual), "held": words.t("inside" if row.held else "outside"),
             }
             for row in forecasts.head(MOST).itertuples()
         ],
         "delivered": [
             {
-                "lever": row.lever, "day": _day(row.as_of), "promised": short(row.promised), "range": spread(row.lower, row.upper),
-                "delivered": short(row.delivered) if pd.notna(row.delivered) else "not measured",
+                "lever": row.lever, "day": said_on(row.as_of), "promised": short(row.promised), "range": spread(row.lower, row.upper),
+                "delivered": short(row.delivered) if pd.notna(row.delivered) else words.t("not measured"),
                 "delivered_range": spread(row.delivered_lower, row.delivered_upper),
             }
             for row in delivered.head(MOST).itertuples()
@@ -128,5 +132,8 @@ def looked_back(
     }  # fmt: skip
 
 
-def _day(iso: str) -> str:
-    return day_in_words(pd.Timestamp(iso)) if iso else ""
+def said_on(iso: str) -> str:
+    """A day in the language of the page; empty where there is none."""
+    if not iso:
+        return ""
+    return day_in_words(pd.Timestamp(iso)) if words.in_use() is words.ENGLISH else day(iso)

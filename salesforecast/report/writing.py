@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 
+from salesforecast import words
 from salesforecast.page import Page, PageExporter, content
 from salesforecast.report import memory, results, summary, workbook
 from salesforecast.report.folder import MANIFEST
@@ -97,17 +98,19 @@ def bundle(
         (pages[o.name].title, o.error, f"{o.name}.html") for o in outcomes if o.status == "without"
     ]  # fmt: skip
     head = _head(pages, this.values)
+    forecasts_said = results.plain(memory.finding_forecasts(forecasts)) if len(forecasts) else ""
     lead = next((p.lead for name, p in pages.items() if p.lead and every[name].said), "") or next(
         (p.lead for p in pages.values() if p.lead), ""
     )
-    html = PageExporter().print(
-        "summary.html.j2", pages=[(f"{name}.html", p) for name, p in pages.items()], links=links, this="index.html", head=head,
-        made=first["made"], lead=lead, cards=summary.headline(said, pages), attention=summary.attention(said, pages),
-        proposals=summary.proposals(proposed, pages), unsaid=unsaid,
-        since=summary.looked_back(forecasts, delivered, changed, pages),
-        forecasts_said=results.plain(memory.finding_forecasts(forecasts)) if len(forecasts) else "",
-        last=memory_day(former), tables=sum(len(a.results) for a in every.values()),
-    )  # fmt: skip
+    words.use(str(head.get("locale", "")))
+    with words.labels():
+        html = PageExporter().print(
+            "summary.html.j2", pages=[(f"{name}.html", p) for name, p in pages.items()], links=links, this="index.html", head=head,
+            locale=words.of_page().tag, made=first["made"], lead=lead, cards=summary.headline(said, pages),
+            attention=summary.attention(said, pages), proposals=summary.proposals(proposed, pages), unsaid=unsaid,
+            since=summary.looked_back(forecasts, delivered, changed, pages), forecasts_said=forecasts_said,
+            last=summary.said_on(former["as_of"].max() if len(former) else ""), tables=sum(len(a.results) for a in every.values()),
+        )  # fmt: skip
     (this.folder / "index.html").write_text(html, "utf-8", newline="\n")
     _write_results(this.folder, every)
     statuses = [(o.name, o.status, o.error) for o in outcomes]
@@ -172,11 +175,6 @@ def _actual(crm: Crm | None, former: pd.DataFrame, values: Mapping[str, Mapping[
             )
             found[label] = float(deals.loc[won, "amount"].sum())
     return found
-
-
-def memory_day(former: pd.DataFrame) -> str:
-    """The day of the last report, in words; empty where there is none."""
-    return summary._day(former["as_of"].max()) if len(former) else ""
 
 
 def _write_results(folder: Path, every: Mapping[str, Answers]) -> None:
@@ -266,7 +264,7 @@ def listed(folder: Path, bundles: Sequence[tuple[str, str, Mapping[str, Any], Se
         for value, place, about, outcomes in bundles
     ]
     html = PageExporter().print("bundles.html.j2", bundles=rows, links=[("All reports", "index.html")], this="index.html", head=head,
-                                made=None, by=by)  # fmt: skip
+                                locale=head.get("locale", "en"), made=None, by=by)  # fmt: skip
     (folder / "index.html").write_text(html, "utf-8", newline="\n")
     _json(
         folder / MANIFEST,
