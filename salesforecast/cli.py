@@ -148,7 +148,9 @@ def _report(args: argparse.Namespace) -> int:
     if asked.until <= first:
         raise SettingError(f"{asked.label} ends before the data begin ({first:%Y-%m-%d}).")
     only = {name: given[name] for name in ("region", "team", "rep", "product") if given.get(name)}
-    if given.get("codes", "").casefold() in ("true", "1"):
+    from salesforecast.report import converted
+
+    if converted("codes", given.get("codes", "no"), bool):
         from salesforecast.privacy import coded
 
         crm = coded(crm)  # the filters are given as codes too, and no name is told

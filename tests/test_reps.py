@@ -318,7 +318,8 @@ def test_with_codes_a_filter_by_name_is_refused_and_tells_no_name(sample):
     assert not any(name in str(told.value) for name in sample.reps["rep"].iloc[1:])
 
 
-def test_the_command_line_takes_the_code_of_a_rep(tmp_path, capsys):
+@pytest.mark.parametrize("yes", ["true", "yes"])
+def test_the_command_line_takes_the_code_of_a_rep(tmp_path, capsys, yes):
     from salesforecast.cli import main
 
     code = main(
@@ -332,7 +333,7 @@ def test_the_command_line_takes_the_code_of_a_rep(tmp_path, capsys):
             "--out",
             str(tmp_path / "out"),
             "-p",
-            "codes=true",
+            f"codes={yes}",
             "-p",
             "rep=Zoë Lindqvist",
         ]

@@ -136,12 +136,14 @@ def _head(pages: Mapping[str, Page], values: Mapping[str, Mapping[str, Any]]) ->
 def _report(pages: Mapping[str, Page], values: Mapping[str, Mapping[str, Any]]) -> memory.Report:
     head = _head(pages, values)
     data: dict[str, Any] = next((page.made.get("data", {}) for page in pages.values() if page.made), {})
+    coded = any(page.made.get("parameters", {}).get("codes") == "True" for page in pages.values())
+    part = f"{head.get('part', '')} in codes" if coded else head.get("part", "")  # else it would remember names
     return memory.Report(
         *(
             str(v)
             for v in (
                 data.get("company", ""),
-                head.get("part", ""),
+                part,
                 head.get("period", ""),
                 data.get("as_of", ""),
                 data.get("digest", ""),
