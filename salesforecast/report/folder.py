@@ -31,8 +31,9 @@ def building(out: Path) -> Iterator[Path]:
     Raises
     ------
     ReportError
-        When another run is writing the same report, or nothing can be written there.
+        When another run is writing the same report, nothing can be written there, or it is no place for a report.
     """
+    _fit(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with lock(
@@ -51,6 +52,16 @@ def building(out: Path) -> Iterator[Path]:
         raise ReportError(f"The report cannot be written to {out}: {error.strerror or error}.") from None
 
 
+def _fit(out: Path) -> None:
+    """Refuse a place that a report must not take: a file, and the folder in which somebody works."""
+    if out.exists() and not out.is_dir():
+        raise ReportError(f"{out} is a file; name a folder for the report.")
+    if out in (here := Path.cwd().resolve(), *here.parents):
+        raise ReportError(
+            f"{out} is the folder you are in, or above it; name one for the report alone, as --out reports/2025Q2."
+        )
+
+
 def put(folder: Path, out: Path) -> None:
     """Put the finished folder in the place of `out`, in one step; files in `out` that no run has written go along."""
     if not out.exists():
@@ -59,9 +70,10 @@ def put(folder: Path, out: Path) -> None:
     written = _written(out)
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out)
-        if path.is_file() and name.as_posix() not in written and not (folder / name).exists():
+        mine = path.is_symlink() or path.is_file()
+        if mine and name.as_posix() not in written and not (folder / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, folder / name)
+            shutil.copy2(path, folder / name, follow_symlinks=False)
     if not _exchanged(folder, out):
         former = out.parent / f".{out.name}.former"
         os.rename(out, former)  # killed here, the next run puts it back
@@ -89,6 +101,8 @@ def lock(path: Path, refused: str = "") -> Iterator[None]:
             raise
         if not held:
             os.close(handle)
+            if not refused:
+                continue  # Windows gives up after ten seconds
             raise ReportError(refused)
         with suppress(OSError):
             if os.path.samestat(os.fstat(handle), os.stat(path)):

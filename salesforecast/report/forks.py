@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from joblib import parallel_config, register_parallel_backend
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, SequentialBackend
 
 NAME = "salesforecast-forks"
+_forking = threading.Lock()
 
 
 class Forks(AutoBatchingMixin, ParallelBackendBase):
@@ -62,8 +64,11 @@ class Forks(AutoBatchingMixin, ParallelBackendBase):
 
 
 def _forked(func: Callable[[], Any]) -> Any:
-    reads, writes = os.pipe()
-    if not (child := os.fork()):
+    with _forking:  # a fork that another thread makes now would hold this pipe open until its own end
+        reads, writes = os.pipe()
+        if child := os.fork():
+            os.close(writes)
+    if not child:
         try:
             try:
                 said = pickle.dumps((True, func()), protocol=5)
@@ -73,7 +78,6 @@ def _forked(func: Callable[[], Any]) -> Any:
                 out.write(said)
         finally:
             os._exit(0)
-    os.close(writes)
     with os.fdopen(reads, "rb") as given:
         said = given.read()  # of our own fork, so it may be unpickled
     os.waitpid(child, 0)

@@ -82,6 +82,8 @@ def append(folder: Path, new: pd.DataFrame) -> None:
         return
     with lock(folder / ".ledger.lock"):
         old = read(folder)
+        if old.empty and (folder / LEDGER).exists():
+            os.replace(folder / LEDGER, folder / f"{LEDGER}.unread")  # of another version, or broken: not ours to lose
         again = (
             old[RUN].apply(tuple, axis=1).isin(set(new[RUN].apply(tuple, axis=1)))
             if len(old)

@@ -174,6 +174,7 @@ def main(address: str, modules: Sequence[str]) -> None:
         for pid in kernels:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
+        shutil.rmtree(Path(address).parent, ignore_errors=True)  # whoever made it may have been killed
 
 
 def _received(line: socket.socket) -> bytes:

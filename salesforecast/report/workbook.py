@@ -105,7 +105,7 @@ def _sheet(book: Any, name: str, frame: pd.DataFrame, head: Any, looks: dict[str
             looks[form] = book.add_format({"num_format": form})
         look = looks.get(form)
         for row, value in enumerate(values.tolist(), start=1):
-            if value is None or value is pd.NaT or (not isinstance(value, list | dict) and pd.isna(value)):
+            if pd.api.types.is_scalar(value) and pd.isna(value):
                 continue
             if kind in ("date", "moment"):
                 sheet.write_datetime(row, place, value.to_pydatetime(), look)
