@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,6 +32,13 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path, capsys):
     assert "is a file; name a folder for your copies" in capsys.readouterr().err
 
 
+def free_port():
+    """A port that nobody listens at now; JupyterLab takes the next one, should that have changed."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address of a JupyterLab that `salesforecast lab` has started on the sample."""
@@ -44,7 +52,7 @@ def address(tmp_path_factory):
     log = folder / "log.txt"
     with log.open("wb") as to:
         process = subprocess.Popen(
-            [*command, "--no-browser", "--port=8917"],
+            [*command, "--no-browser", f"--port={free_port()}"],
             cwd=folder,
             env={**os.environ, **kept},
             stdout=to,
