@@ -81,6 +81,13 @@ def test_bias_is_what_was_said_over_what_came_beyond_the_bookings_of_that_day_dr
     assert commits.biases(commits.calls(crm), NOBODY, SALES, pd.Timestamp("2025-06-29")).empty  # not over yet
 
 
+@pytest.mark.parametrize("call", [("some day", "commit"), ("2025Q2", "Best Case")])
+def test_calls_of_no_period_or_that_are_no_commits_are_said_to_tell_nothing(call):
+    crm = calls_of(("2025-05-01", call[0], "rep", "R1", "", call[1], 9))
+    with pytest.raises(TooLittleData, match="None of the calls is a commit with a day, an amount and a period"):
+        value.biases(crm)
+
+
 def test_calls_made_before_or_after_their_period_tell_nothing_of_bias():
     crm = calls_of(
         ("2025-03-31 18:00", "2025Q2", "rep", "R1", "", "", 400), ("2025-07-01 00:00", "2025Q2", "rep", "R1", "", "", 400)

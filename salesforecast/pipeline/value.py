@@ -118,9 +118,14 @@ def biases(crm: Crm) -> pd.DataFrame:
         When no called period is over.
     """
     crm.calls  # noqa: B018  # says which table to add
+    called = commits.calls(crm)
+    if called.empty:
+        raise TooLittleData(
+            "None of the calls is a commit with a day, an amount and a period such as 2025Q2, so nothing is known of their bias."
+        )
     ended = panels.closings(crm)
     won = ended[(ended["outcome"] == "won") & ended["closed_date"].notna()].fillna({"amount": 0.0})
-    found = commits.biases(commits.calls(crm), commits.people(crm), won, crm.as_of, crm.settings.fiscal_year_start)
+    found = commits.biases(called, commits.people(crm), won, crm.as_of, crm.settings.fiscal_year_start)
     if found.empty:
         raise TooLittleData("No period that was called is over, so nothing is known of the calls' bias.")
     names = crm.reps.set_index("rep_id")["rep"] if "reps" in crm else pd.Series(dtype="str")
