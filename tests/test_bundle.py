@@ -585,6 +585,26 @@ def test_a_kernel_of_the_nursery_ends_with_its_launcher(tmp_path):
         assert not Path(f"/proc/{kernel}").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+def test_the_nursery_imports_nothing_from_where_the_run_was_begun(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'seen')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    with Nursery(["mine"]) as nursery:
+        assert nursery.argv()
+    assert not (tmp_path / "seen").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+def test_an_import_without_end_leaves_kernels_to_start_the_usual_way(tmp_path, monkeypatch):
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
+    monkeypatch.setattr("salesforecast.report.nursery.WAIT", 1.0)
+    with Nursery(["endless"]) as nursery:
+        assert nursery.argv() == []
+        process = nursery._process
+    assert process.poll() is not None
+
+
 # ---- what could be done ---------------------------------------------------------------------------------------------
 
 

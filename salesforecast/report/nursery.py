@@ -35,6 +35,7 @@ os._exit(int(said or b"1"))
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "IPython")
 # Several notebooks share the cores, and sums come out the same to the last digit only on the same number of threads.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+WAIT = 60.0  # seconds: what is still importing then will not end; kernels start the usual way
 JOBS = "SALESFORECAST_JOBS"  # on how many forks the loops of a notebook may run
 LATER = (
     "pyarrow.parquet", "joblib", "scipy.optimize", "scipy.special", "scipy.stats", "sklearn.linear_model",
@@ -87,6 +88,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "salesforecast.report.nursery", self._address, *KERNEL, *self._modules], stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True,
+                cwd=self._folder,  # what lies where we are may not be what lies where a notebook runs
             )  # fmt: skip
         return self
 
@@ -107,9 +109,10 @@ class Nursery:
         """What Jupyter is to start for a kernel; empty for the usual."""
         import time
 
-        self._used = True
-        while self._process and self._process.poll() is None:
+        end = time.monotonic() + WAIT
+        while self._process and self._process.poll() is None and time.monotonic() < end:
             if os.path.exists(self._address):
+                self._used = True
                 return [sys.executable, "-I", "-S", "-c", LAUNCHER, self._address, "{connection_file}"]
             time.sleep(0.02)
         return []
