@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from salesforecast.errors import SettingError
@@ -49,6 +50,11 @@ class Period:
     def days(self) -> int:
         """How many days it has."""
         return (self.until - self.since).days
+
+    @property
+    def weekdays(self) -> int:
+        """How many of them are Monday to Friday, at least 1: what bookings are divided by to compare spans."""
+        return max(1, int(np.busday_count(self.since.date(), self.until.date())))
 
     def previous(self, n: int = 1) -> Period:
         """The period `n` before this one, of the same length.

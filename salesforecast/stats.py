@@ -10,6 +10,7 @@ import pandas as pd
 LEVEL = 0.95
 REPLICATES = 400
 FEW = 20  # accounts: fewer say too little of how one differs from the next
+AMOUNTS = 10  # on each side: a change of sums of fewer has no interval
 GROUPS = 500  # accounts are gathered into at most so many groups before they are resampled
 
 
@@ -231,6 +232,35 @@ def jackknife_variance(left_out: np.ndarray) -> np.ndarray:
     """The variance of an estimate from its values without one group after the other, along the first axis."""
     groups = len(left_out)
     return np.asarray((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def sums_change(
+    now: pd.DataFrame, then: pd.DataFrame, pace: float = 1.0, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The relative change of sums of amounts from one time to another, and its bounds: cases come by chance, each with its amount.
+
+    The logarithm of a sum of so many amounts has the variance sum of squares over the squared sum. No change is known where nothing
+    was then, and no bounds with fewer than 10 amounts on either side.
+
+    Parameters
+    ----------
+    now, then : DataFrame
+        Row by row the same: bookings (the sum), squares (of the amounts), valued (how many amounts).
+    pace : float
+        Days of then over days of now.
+
+    Examples
+    --------
+    >>> sums = pd.DataFrame({"bookings": [20.0, 20.0], "squares": [20.0, 80.0], "valued": [20, 5]})
+    >>> [part.round(2).tolist() for part in sums_change(sums, sums.assign(bookings=[10.0, 10.0]))]
+    [[1.0, 1.0], [-0.25, nan], [4.33, nan]]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (now["bookings"] / then["bookings"] * pace).where(then["bookings"] > 0).to_numpy("float64")
+        error = np.sqrt((now["squares"] / now["bookings"] ** 2 + then["squares"] / then["bookings"] ** 2).to_numpy())
+        error = np.where((now["valued"] >= AMOUNTS) & (then["valued"] >= AMOUNTS), error, np.nan)
+        reach = np.exp(t_quantile(np.inf, level) * error)
+    return ratio - 1, ratio / reach - 1, ratio * reach - 1
 
 
 def t_quantile(df: float, level: float = LEVEL) -> float:

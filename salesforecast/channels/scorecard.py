@@ -18,7 +18,6 @@ from salesforecast.text import md
 
 ALL = "All"
 TOP = 5  # customers whose share of bookings is the concentration
-AMOUNTS = 10  # of each period: a change of bookings on fewer has no interval
 MOST = 20  # bars
 
 
@@ -78,7 +77,9 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
     for name, span, then in zip(("before", "year"), spans[1:], past, strict=False):
         known = span.until > deals["closed_date"].min()  # what lies before the first closing is not in the data
         booked = then["bookings"].to_numpy() if known else np.full(len(then), np.nan)
-        frame = frame.assign(**{f"bookings_{name}": booked}, **_changed(now, then, name, spans[0], span))
+        changed = stats.sums_change(now, then, span.weekdays / spans[0].weekdays)
+        columns = (f"change_{name}{end}" for end in ("", "_lower", "_upper"))
+        frame = frame.assign(**{f"bookings_{name}": booked}, **dict(zip(columns, changed, strict=True)))
     frame = frame.drop(columns=["valued", "squares"])
     last = frame["channel"].eq(ALL) & (frame.index == len(frame) - 1)
     frame = frame.assign(last=last).sort_values(
@@ -170,21 +171,6 @@ def _money(crm: Crm, frame: pd.DataFrame, span: Period, by: str, keys: list[str]
         if "margin" in frame:
             frame["contribution"] = frame["margin"] - frame["spend"]
     return frame
-
-
-def _changed(now: pd.DataFrame, then: pd.DataFrame, name: str, span: Period, past: Period) -> dict[str, np.ndarray]:
-    """The change of bookings per working day, with its interval: deals come at random, each with its amount."""
-    days = [max(1, int(np.busday_count(s.since.date(), s.until.date()))) for s in (past, span)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (now["bookings"] / then["bookings"] * days[0] / days[1]).where(then["bookings"] > 0).to_numpy()
-        error = np.sqrt((now["squares"] / now["bookings"] ** 2 + then["squares"] / then["bookings"] ** 2).to_numpy())
-        error = np.where((now["valued"] >= AMOUNTS) & (then["valued"] >= AMOUNTS), error, np.nan)
-        reach = np.exp(1.96 * error)
-    return {
-        f"change_{name}": ratio - 1,
-        f"change_{name}_lower": ratio / reach - 1,
-        f"change_{name}_upper": ratio * reach - 1,
-    }
 
 
 def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:

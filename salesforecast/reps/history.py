@@ -68,7 +68,7 @@ def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     inside = (place >= 0) & (place < len(spans)) & (whose >= 0)
     sums = np.zeros((len(keys), len(spans)))
     np.add.at(sums, (whose[inside], place[inside]), won["amount"].fillna(0.0).to_numpy()[inside])
-    sums[:, -1] *= _days(spans[-1]) / max(1, _days(spans[-1].so_far(crm.as_of)))
+    sums[:, -1] *= spans[-1].weekdays / spans[-1].so_far(crm.as_of).weekdays
     there = np.ones_like(sums, dtype=bool)
     if by == "rep":
         since, until = edges[:-1], edges[1:]
@@ -87,10 +87,6 @@ def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     if by == "rep":
         frame.insert(1, "rep", frame["group"].map(staff.set_index("rep_id")["rep"]))
     return frame.rename(columns={"group": "rep_id" if by == "rep" else by})
-
-
-def _days(span: Period) -> int:
-    return int(np.busday_count(span.since.date(), span.until.date()))
 
 
 def finding_history(history: pd.DataFrame) -> str:

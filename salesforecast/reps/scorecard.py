@@ -16,7 +16,6 @@ from salesforecast.text import md
 
 ALL = "All"
 TOTAL = "\0total"  # the key of the last row, which no rep, team or region has
-AMOUNTS = 10  # of each period: a change of bookings on fewer has no interval
 MOST = 30  # bars
 
 
@@ -77,10 +76,11 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     if quota.notna().any():
         frame["quota"], frame["attainment"] = quota.to_numpy(), frame["bookings"] / quota.to_numpy()
     for name, span, then in zip(("before", "year"), spans[1:], past, strict=False):
-        pace = _workdays(span) / _workdays(spans[0])
+        changed = stats.sums_change(now, then, span.weekdays / spans[0].weekdays)
         known = span.until > deals["closed_date"].min()  # what lies before the first closing is not in the data
         booked = then["bookings"].to_numpy() if known else np.full(len(then), np.nan)
-        frame = frame.assign(**{f"bookings_{name}": booked}, **_changed(now, then, name, pace))
+        columns = (f"change_{name}{end}" for end in ("", "_lower", "_upper"))
+        frame = frame.assign(**{f"bookings_{name}": booked}, **dict(zip(columns, changed, strict=True)))
     names = staff.set_index("rep_id")["rep"]
     name = frame["group"].map(names).fillna(frame["group"]) if by == "rep" else frame["group"]
     is_total = frame["group"] == TOTAL
@@ -122,25 +122,6 @@ def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
     }  # fmt: skip
     frame = pd.DataFrame({name: _sum(values, here["group"], keys) for name, values in columns.items()})
     return frame.astype({"closed": "int64", "won": "int64", "valued": "int64"})
-
-
-def _changed(now: pd.DataFrame, then: pd.DataFrame, name: str, pace: float) -> dict[str, np.ndarray]:
-    """The change of bookings per working day, with its interval: deals come at random, each with its amount."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = (now["bookings"] / then["bookings"] * pace).to_numpy()
-        error = np.sqrt((now["squares"] / now["bookings"] ** 2 + then["squares"] / then["bookings"] ** 2).to_numpy())
-        ratio = np.where(then["bookings"] > 0, ratio, np.nan)
-        error = np.where((now["valued"] >= AMOUNTS) & (then["valued"] >= AMOUNTS), error, np.nan)
-        reach = np.exp(1.96 * error)
-    return {
-        f"change_{name}": ratio - 1,
-        f"change_{name}_lower": ratio / reach - 1,
-        f"change_{name}_upper": ratio * reach - 1,
-    }
-
-
-def _workdays(span: Period) -> int:
-    return max(1, int(np.busday_count(span.since.date(), span.until.date())))
 
 
 def _cycle(deals: pd.DataFrame, span: Period, keys: list[str], as_of: pd.Timestamp) -> np.ndarray:
