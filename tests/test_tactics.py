@@ -91,7 +91,7 @@ def test_where_tactics_do_nothing_hardly_a_pair_is_named(sample):
     )  # in the sample activities do nothing
     rows, pairs = channels.tactics(tries), channels.pairs(tries)
     assert not (pairs["verdict"] == "above").any() and len(pairs) == 21
-    assert channels.finding_tactics(rows, pairs).startswith("On the same deals **7 tactics cannot be told apart**")
+    assert channels.finding_tactics(rows, pairs).startswith("On the same cases **7 tactics cannot be told apart**")
     assert set(rows.loc[rows["tactic"] == "cold call", "aim"]) == {
         "cannot be judged"
     }  # they carry neither deal nor account
@@ -103,8 +103,16 @@ def test_a_clear_effect_is_named_as_an_association():
     tries = tried(crm)
     said = channels.finding_tactics(channels.tactics(tries), channels.pairs(tries))
     assert said.startswith(
-        "On the same deals a **call** goes with a result more often than a e-mail: +"
+        "On the same cases a **call** goes with a result more often than an e-mail: +"
     ) and said.endswith("an association.")
+    assert "(95% interval " in said
+
+
+def test_tactics_with_another_aim_are_not_put_in_one_range():
+    rows = [("call", "deal moved on", 900, 0.4), ("visit", "deal moved on", 900, 0.5), ("event", "deal opened", 60, 0.02)]
+    frame = pd.DataFrame(rows, columns=["tactic", "aim", "tries", "adjusted"])
+    said = channels.finding_tactics(frame, pd.DataFrame({"verdict": ["same"]}))
+    assert said == "On the same cases **2 tactics cannot be told apart**: 40% to 50% of attempts go with a result."
 
 
 def test_results_per_hour_are_results_over_the_hours_they_took():

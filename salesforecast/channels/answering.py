@@ -120,7 +120,7 @@ def finding_answering(answering: pd.DataFrame) -> str:
     tail = f"; **{md(slow.iloc[-1][by])}** takes {style.duration(slow.iloc[-1]['median_days'])}" if len(slow) else ""
     return (
         f"Half of the leads are answered within **{style.duration(total['median_days'])}** "
-        f"({style.between(total['lower'], total['upper'], style.duration)}); {style.percent(total['in_a_day'])} within a day{tail}."
+        f"(95% interval {style.between(total['lower'], total['upper'], style.duration)}); {style.percent(total['in_a_day'])} within a day{tail}."
     )
 
 
@@ -129,9 +129,9 @@ def chart_answering(answering: pd.DataFrame, most: int = 24) -> alt.LayerChart:
     by, total = str(answering.columns[0]), answering.iloc[-1]
     rows = answering[:-1].dropna(subset="median_days")
     shown = rows if len(rows) <= most else pd.concat([rows.head(most // 2), rows.tail(most // 2)])
-    hours = {c: 24 * shown[c] for c in ("median_days", "lower", "upper")}
+    hours = {name: 24 * shown[c] for name, c in (("hours", "median_days"), ("lower", "lower"), ("upper", "upper"))}
     return style.dots(
-        shown.assign(**hours), "median_days", by, fmt=style.figure(1), line=24 * float(total["median_days"]),
+        shown.assign(**hours), "hours", by, fmt=style.figure(1), line=24 * float(total["median_days"]),
         line_label=f"all {style.figure(1)(24 * total['median_days'])}", accent=list(rows.loc[rows["lower"] > total["upper"], by].tail(1)),
         columns=[("leads", "Leads", style.count), ("waiting", "Waiting", style.count), ("in_a_day", "In a day", style.percent)],
         title="Hours to the first answer", subtitle="Median, leads not answered yet counted as waiting; 95% intervals; fastest first",

@@ -323,29 +323,37 @@ def pairs(attempts: pd.DataFrame, *, level: float = stats.LEVEL) -> pd.DataFrame
 def finding_tactics(tactics: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """One sentence: the clearest difference beyond chance, or that the tactics cannot be told apart."""
     named = pairs[pairs["verdict"] == "above"]
-    known = tactics.dropna(subset="adjusted")
     if named.empty:
-        low, high = known["adjusted"].min(), known["adjusted"].max()
+        known = _main(tactics)
         return (
-            f"On the same deals **{len(known)} tactics cannot be told apart**: {style.percent(low)} to {style.percent(high)} of attempts "
-            f"go with a result."
+            f"On the same cases **{len(known)} tactics cannot be told apart**: {style.percent(known['adjusted'].min())} to "
+            f"{style.percent(known['adjusted'].max())} of attempts go with a result."
         )
     top = named.iloc[0]
     one, other = (WORDS.get(top[c], top[c]) for c in ("tactic", "other"))
     return (
-        f"On the same deals a **{md(one)}** goes with a result more often than a {md(other)}: {style.points(top['gap_share'])} "
-        f"({style.between(100 * top['lower'], 100 * top['upper'], style.figure(0))}); an association."
+        f"On the same cases {_article(one)} **{md(one)}** goes with a result more often than {_article(other)} {md(other)}: "
+        f"{style.points(top['gap_share'])} (95% interval {style.between(100 * top['lower'], 100 * top['upper'], style.figure(0))}); "
+        f"an association."
     )
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _main(tactics: pd.DataFrame) -> pd.DataFrame:
+    """The compared tactics of the aim with most attempts: what moves a deal on is not held against what opens one."""
+    known = tactics.dropna(subset="adjusted")
+    return known[known["aim"] == known.groupby("aim")["tries"].sum().idxmax()]
 
 
 def chart_tactics(tactics: pd.DataFrame) -> alt.LayerChart:
     """The adjusted share of attempts with a result by tactic, for the aim with most attempts."""
-    known = tactics.dropna(subset="adjusted")
-    aim = known.groupby("aim")["tries"].sum().idxmax()
-    shown = known[known["aim"] == aim]
+    shown = _main(tactics)
     shown = shown.assign(lower=shown["adjusted_lower"], upper=shown["adjusted_upper"])
     return style.dots(
         shown, "adjusted", "tactic", columns=[("share", "As it is", style.percent), ("per_hour", "Per hour", style.figure(2)),
                                               ("tries", "Attempts", style.count)],
-        title=f"Attempts after which a {aim}", subtitle=f"Share on the same deals within {WITHIN} days; 95% intervals; highest first",
+        title=f"Attempts after which a {shown['aim'].iloc[0]}", subtitle=f"Share on the same cases within {WITHIN} days; 95% intervals; highest first",
     )  # fmt: skip
