@@ -109,7 +109,11 @@ def test_a_clear_effect_is_named_as_an_association():
 
 
 def test_tactics_with_another_aim_are_not_put_in_one_range():
-    rows = [("call", "deal moved on", 900, 0.4), ("visit", "deal moved on", 900, 0.5), ("event", "deal opened", 60, 0.02)]
+    rows = [
+        ("call", "deal moved on", 900, 0.4),
+        ("visit", "deal moved on", 900, 0.5),
+        ("event", "deal opened", 60, 0.02),
+    ]
     frame = pd.DataFrame(rows, columns=["tactic", "aim", "tries", "adjusted"])
     said = channels.finding_tactics(frame, pd.DataFrame({"verdict": ["same"]}))
     assert said == "On the same cases **2 tactics cannot be told apart**: 40% to 50% of attempts go with a result."
@@ -322,6 +326,30 @@ def test_an_even_deal_is_called_even_and_a_favourite_is_found():
     )
     assert fair.set_index("measure").loc["quality", "p"] > 0.05
     assert style.spec(channels.chart_distribution(shares))["title"]["text"] == "Leads got, over an even deal's"
+
+
+def test_of_even_deals_one_in_twenty_is_called_uneven_also_between_two_reps(monkeypatch):
+    from scipy.stats import binomtest
+
+    monkeypatch.setattr("salesforecast.channels.leads.DRAWS", 10)  # of the Gini by lot, which is not asked here
+    rng = np.random.default_rng(0)
+    for reps, lots in ((2, 1000), (5, 1000)):
+        even = np.full(reps, 400 / reps)
+        told = 0
+        for got in rng.multinomial(400, np.full(reps, 1 / reps), size=lots):
+            spread = np.sqrt(even * (1 - 1 / reps))
+            frame = pd.DataFrame(
+                {
+                    "got": got,
+                    "even": even,
+                    "spread": spread,
+                    "got_ratio": got / even,
+                    "good_error": 0.0,
+                    "good_gap": 0.0,
+                }
+            )
+            told += channels.fairness(frame).loc[0, "p"] < 0.05
+        assert binomtest(int(told), lots, 0.05).pvalue > 0.01
 
 
 def test_better_leads_for_one_rep_are_seen():

@@ -174,12 +174,13 @@ def fairness(distribution: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         rng.multinomial(int(known["got"].sum()), known["even"] / known["even"].sum(), size=DRAWS)
         / known["even"].to_numpy()
     )
-    z = (known["got"] - known["even"]) / known["spread"].where(known["spread"] > 0)
+    # Pearson's statistic; its mean, which is the reps less one where all were always there, are its degrees of freedom
+    uneven, free = (known["got"] - known["even"]) ** 2 / known["even"], (known["spread"] ** 2 / known["even"]).sum()
     error = (known["spread"] / known["even"]).to_numpy()
     enough = (known["even"] >= FEW).to_numpy()
     rows.append((
         "number", gini(known["got_ratio"].to_numpy()), float(np.mean([gini(d) for d in drawn])),
-        shrinkage.spread(known["got_ratio"].to_numpy()[enough], error[enough] ** 2), float(chi2.sf((z**2).sum(), max(len(known) - 1, 1))),
+        shrinkage.spread(known["got_ratio"].to_numpy()[enough], error[enough] ** 2), float(chi2.sf(uneven.sum(), free)) if free > 0 else 1.0,
     ))  # fmt: skip
     told = distribution[distribution["good_error"].gt(0) & distribution["good_gap"].notna()]
     if len(told) > 1:
