@@ -82,6 +82,27 @@ def at_80(amount: float, lower: float, upper: float, level: float) -> tuple[floa
     return amount - (amount - lower) * scale, amount + (upper - amount) * scale
 
 
+def shortfall(gap: float, lower: float, upper: float) -> Stake:
+    """What is missing of a target over all that may happen: the mean of the gap where it is one, the gap taken as normal.
+
+    Parameters
+    ----------
+    gap, lower, upper : float
+        Target less what is expected, and its 80% range; below 0 nothing is missing.
+
+    Examples
+    --------
+    >>> shortfall(5.0, 5.0, 5.0).amount, shortfall(-5.0, -5.0, -5.0).amount
+    (5.0, 0.0)
+    """
+    usual = NormalDist()
+    error = (upper - lower) / (2 * usual.inv_cdf(0.5 + LEVEL / 2))
+    z = gap / error if error > 0 else 0.0
+    short = gap * usual.cdf(z) + error * usual.pdf(z) if error > 0 else max(gap, 0.0)
+    # a shortfall less likely than the range reaches has a mean and no range
+    return Stake(short, max(0.0, lower), upper) if upper > 0 else Stake(short)
+
+
 def kept(said: Stake | Forecast) -> dict[str, Any]:
     """As JSON: without what is missing or empty, six digits of each figure.
 

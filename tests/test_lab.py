@@ -84,6 +84,7 @@ def test_jupyterlab_draws_the_charts_of_a_notebook_without_a_network(address, tm
         tab.until("!!window.jupyterapp && document.querySelectorAll('.jp-Notebook .jp-Cell').length > 10", 120)
         theme = f"JupyterLab {'Dark' if dark else 'Light'}"
         tab.run(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}}).then(() => 1)")
+        tab.until("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", 120)
         tab.run("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 1)")
         tab.until(f"{DRAWN} === {charts}", 120)
         page = tab.run("document.querySelector('.jp-Notebook').innerText")

@@ -1,11 +1,13 @@
 """What hangs on findings in money: counted by hand, and on nobody by luck."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import deals
 
-from salesforecast import funnel, pipeline, reps
+from salesforecast import channels, funnel, pipeline, reps, targets
 from salesforecast.periods import period
 from salesforecast.stakes import Forecast, Stake, kept, stake
 from salesforecast.tables import Crm
@@ -139,3 +141,77 @@ def test_the_headline_has_bookings_with_a_change_that_is_clear_only_beyond_chanc
     sure = [funnel.cards_headline(m, changes, trend).cards[0].changes for m in (few, many)]
     assert [one[2] for one in sure[0]] == [False, False]
     assert [one[2] for one in sure[1]] == [True, False]
+
+
+def whole(booked, target, projected=np.nan, lower=np.nan, upper=np.nan, chance=np.nan):
+    row = {
+        "n": 3,
+        "booked": booked,
+        "target": target,
+        "projected": projected,
+        "lower": lower,
+        "upper": upper,
+        "chance": chance,
+    }
+    return pd.Series({**row, "attainment": booked / target if target else np.nan})
+
+
+def test_the_gap_of_a_target_is_its_mean_over_all_that_may_happen():
+    found = targets.stake_gap(whole(40.0, 110.0, 100.0, 80.0, 120.0))
+    draws = np.random.default_rng(0).normal(100, 20 / 1.2815516, 400_000)
+    assert found.amount == pytest.approx(np.maximum(110 - draws, 0).mean(), abs=0.1)
+    assert (found.lower, found.upper) == (0, 30)
+    over = targets.stake_gap(whole(90.0, 100.0, 90.0, 90.0, 90.0))
+    assert (over.amount, over.lower, over.upper) == (10, 10, 10), (
+        "a period that is over fell short by what it fell short"
+    )
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [whole(100.0, 100.0, 130.0, 120.0, 140.0), whole(1.0, 0.0, 1.0, 1.0, 1.0), whole(1.0, np.nan), whole(1.0, 9.0)],
+)
+def test_nothing_hangs_on_a_target_that_is_reached_or_missing(standing):
+    assert targets.stake_gap(standing) is None
+
+
+def test_the_summary_has_attainment_with_what_was_due_and_the_chance_while_the_period_runs():
+    days = pd.date_range("2025-04-01", "2025-06-30")
+    share = np.arange(1, len(days) + 1) / len(days)
+    pace = pd.DataFrame({"day": days, "share": share, "booked": np.where(days <= "2025-05-15", 40.0, np.nan)})
+    standing = whole(40_000.0, 100_000.0, 95_000.0, 80_000.0, 110_000.0, 0.4)
+    said = str(targets.cards_headline(pace, standing, period("2025Q2")))
+    assert said == "Attainment, 2025Q2: 40%. $40.0k of $100k; 49% was due; chance about 2 in 5"
+    over = str(targets.cards_headline(pace.assign(booked=40.0), standing, period("2025Q2")))
+    assert over == "Attainment, 2025Q2: 40%. $40.0k of $100k", "a period that is over has no chance any more"
+    assert targets.cards_headline(pace, whole(1.0, np.nan), period("2025Q2")) is None
+
+
+def test_a_channel_surely_behind_costs_its_gap_on_its_deals_of_a_year():
+    fair = pd.DataFrame({
+        "n": [200, 400, 100], "gap_share": [0.1, -0.1, -0.05], "gap_share_lower": [0.0, -0.15, -0.2], "gap_share_upper": [0.2, -0.04, 0.1],
+        "verdict": ["above", "below", "same"],
+    })  # fmt: skip
+    entered = pd.DataFrame({"outcome": ["won", "won", "lost"], "amount": [50.0, 150.0, 9e9]})
+    found = channels.stake_fair(fair, entered)
+    assert found.amount == pytest.approx(200 * 100 * 0.1) and found.shrunk and not found.lever
+    assert 200 * 100 * 0.04 < found.lower < found.amount < found.upper < 200 * 100 * 0.15
+    assert channels.stake_fair(fair.assign(verdict="same"), entered) is None, "nobody is behind on luck"
+
+
+def test_what_is_overdue_is_at_stake():
+    assert channels.stake_collection(pd.DataFrame({"open_amount": [5.0, 7.0]})).amount == 12
+    assert channels.stake_collection(pd.DataFrame({"open_amount": [0.0]})) is None
+
+
+def test_a_budget_that_pays_is_an_option_of_a_year_and_one_that_may_not_is_none():
+    budget = pd.DataFrame({
+        "channel": ["Fair", "[Web](x)", "All"], "spend": [100.0, 100.0, 200.0], "proposed": [60.0, 140.0, 200.0],
+        "added": [-5.0, 25.0, 20.0], "lower": [-9.0, 10.0, 5.0], "upper": [0.0, 40.0, 35.0],
+    })  # fmt: skip
+    months, weeks = SimpleNamespace(every="M"), SimpleNamespace(every="W")
+    found = channels.stake_reallocation(budget, months)
+    assert found.amount == 240 and 60 < found.lower < 240 < found.upper < 420
+    assert "[Web](x)" not in found.lever and found.lever.startswith("Move $40 a period"), "names are not links"
+    assert channels.stake_reallocation(budget, weeks).amount == pytest.approx(20 * 365.25 / 7)
+    assert channels.stake_reallocation(budget.assign(lower=-1.0), months) is None

@@ -44,6 +44,7 @@ from salesforecast.channels.returns import chart_returns, finding_returns, retur
 from salesforecast.channels.reversal import chart_reversals, explained, finding_reversals, reversals
 from salesforecast.channels.scorecard import chart_scorecard, finding_scorecard, scorecard
 from salesforecast.channels.signals import chart_signals, finding_signals, judged, signals
+from salesforecast.channels.staked import stake_collection, stake_fair, stake_reallocation
 from salesforecast.channels.tactics import attempts, chart_tactics, finding_tactics, pairs, tactics
 from salesforecast.channels.testing import arm_size, chart_trial, design_effect, detectable, finding_trial, rule, trial
 from salesforecast.channels.touched import finding_touched, touched
@@ -131,6 +132,9 @@ __all__ = [
     "scorecard",
     "side_by_side",
     "signals",
+    "stake_collection",
+    "stake_fair",
+    "stake_reallocation",
     "tactics",
     "touched",
     "trial",

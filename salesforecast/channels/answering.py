@@ -118,9 +118,10 @@ def finding_answering(answering: pd.DataFrame) -> str:
     rows = answering[:-1].dropna(subset="median_days")
     slow = rows[rows["lower"] > total["upper"]]
     tail = f"; **{md(slow.iloc[-1][by])}** takes {style.duration(slow.iloc[-1]['median_days'])}" if len(slow) else ""
+    between = style.between(total["lower"], total["upper"], style.duration)
     return (
-        f"Half of the leads are answered within **{style.duration(total['median_days'])}** "
-        f"(95% interval {style.between(total['lower'], total['upper'], style.duration)}); {style.percent(total['in_a_day'])} within a day{tail}."
+        f"Half of the leads are answered within **{style.duration(total['median_days'])}** (95% interval {between}); "
+        f"{style.percent(total['in_a_day'])} within a day{tail}."
     )
 
 

@@ -194,8 +194,8 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         channel, n, undecided, raw (share won of its own deals), raw_lower, raw_upper, adjusted (of the common mix), lower, upper (both
         90%, deals of a customer and of a quarter alike), believed (adjusted, drawn towards all the more the less is known), gap_share
-        (believed less that of all), place_low, place_high (90%, 1 the highest), q, beyond (probability of a gap over 2 points to that
-        side), all_channels (share won of all), age (days, wins are counted to it), covered, lacking, verdict (above, below, same; few;
+        (believed less that of all) with lower and upper (90%), place_low, place_high (90%, 1 the highest), q, beyond (probability
+        of a gap over 2 points to that side), all_channels (share won of all), age (days, wins are counted to it), covered, lacking, verdict (above, below, same; few;
         young: wins still come at the last age followed; apart: not filled in, or it never had the kinds of deals compared). Highest
         believed first, then those not compared.
 
@@ -224,6 +224,9 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
     draws = expit(believed.draws)
     centre = draws @ made.share
     own["believed"], own["gap_share"] = draws.mean(axis=0), (draws - centre[:, None]).mean(axis=0)
+    own["gap_share_lower"], own["gap_share_upper"] = np.quantile(
+        draws - centre[:, None], [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0
+    )
     own["place_low"], own["place_high"] = shrinkage.ranks(draws) if len(own) > 2 else (np.nan, np.nan)
     own["q"] = shrinkage.q_values(2 * student.sf(np.abs(gap) / np.sqrt(variance), df))
     side = np.where(gap > 0, 1, -1)
@@ -233,7 +236,8 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
     frame["verdict"] = frame["named"].where(frame["state"] == "same", frame["state"])
     frame["all_channels"] = everybody
     order = ["channel", "n", "undecided", "raw", "raw_lower", "raw_upper", "adjusted", "lower", "upper", "believed", "gap_share",
-             "place_low", "place_high", "q", "beyond", "all_channels", "age", "covered", "lacking", "verdict"]  # fmt: skip
+             "gap_share_lower", "gap_share_upper", "place_low", "place_high", "q", "beyond", "all_channels", "age", "covered", "lacking",
+             "verdict"]  # fmt: skip
     return frame.sort_values(["believed", "channel"], ascending=[False, True], ignore_index=True)[order]
 
 

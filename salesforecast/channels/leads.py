@@ -180,7 +180,8 @@ def fairness(distribution: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     enough = (known["even"] >= FEW).to_numpy()
     rows.append((
         "number", gini(known["got_ratio"].to_numpy()), float(np.mean([gini(d) for d in drawn])),
-        shrinkage.spread(known["got_ratio"].to_numpy()[enough], error[enough] ** 2), float(chi2.sf(uneven.sum(), free)) if free > 0 else 1.0,
+        shrinkage.spread(known["got_ratio"].to_numpy()[enough], error[enough] ** 2),
+        float(chi2.sf(uneven.sum(), free)) if free > 0 else 1.0,
     ))  # fmt: skip
     told = distribution[distribution["good_error"].gt(0) & distribution["good_gap"].notna()]
     if len(told) > 1:

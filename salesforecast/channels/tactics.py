@@ -351,9 +351,10 @@ def _main(tactics: pd.DataFrame) -> pd.DataFrame:
 def chart_tactics(tactics: pd.DataFrame) -> alt.LayerChart:
     """The adjusted share of attempts with a result by tactic, for the aim with most attempts."""
     shown = _main(tactics)
+    title = f"Attempts after which a {shown['aim'].iloc[0]}"
     shown = shown.assign(lower=shown["adjusted_lower"], upper=shown["adjusted_upper"])
     return style.dots(
         shown, "adjusted", "tactic", columns=[("share", "As it is", style.percent), ("per_hour", "Per hour", style.figure(2)),
                                               ("tries", "Attempts", style.count)],
-        title=f"Attempts after which a {shown['aim'].iloc[0]}", subtitle=f"Share on the same cases within {WITHIN} days; 95% intervals; highest first",
+        title=title, subtitle=f"Share on the same cases within {WITHIN} days; 95% intervals; highest first",
     )  # fmt: skip

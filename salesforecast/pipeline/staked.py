@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from salesforecast.cards import Card, Cards
 from salesforecast.formats import money, percent
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.outlook import current
-from salesforecast.stakes import LEVEL, Forecast, Stake
+from salesforecast.stakes import LEVEL, Forecast, Stake, shortfall
 
 DRAWS = 4000
 FEW = 5  # deals that a finding speaks of
@@ -27,11 +26,7 @@ def stake_parts(parts: pd.DataFrame) -> Stake | None:
     rows = parts.set_index("part")
     if "Gap" not in rows.index:
         return None
-    gap, low, high = (float(rows.at["Gap", c]) for c in ("amount", "lower", "upper"))
-    error = (high - low) / (2 * norm.ppf(0.5 + LEVEL / 2))
-    short = max(gap, 0.0) if error <= 0 else float(gap * norm.cdf(gap / error) + error * norm.pdf(gap / error))
-    # a shortfall less likely than the range reaches has a mean and no range
-    return Stake(short, max(0.0, low), high) if high > 0 else Stake(short)
+    return shortfall(*(float(rows.at["Gap", c]) for c in ("amount", "lower", "upper")))
 
 
 def forecast_parts(parts: pd.DataFrame, past: Backtest) -> Forecast:

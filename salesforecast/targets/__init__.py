@@ -69,6 +69,7 @@ from salesforecast.targets.results import (
 )
 from salesforecast.targets.sold import sold
 from salesforecast.targets.staffing import ramp, staff
+from salesforecast.targets.staked import cards_headline, stake_gap
 from salesforecast.targets.wishes import wishes
 from salesforecast.targets.workbook import read, write
 
@@ -76,6 +77,7 @@ __all__ = [
     "at_grain",
     "attainment",
     "baseline",
+    "cards_headline",
     "cards_standing",
     "chances",
     "changes",
@@ -144,6 +146,7 @@ __all__ = [
     "segments",
     "sold",
     "staff",
+    "stake_gap",
     "standing",
     "table_exceptions",
     "table_fairness",
