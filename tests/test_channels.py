@@ -413,7 +413,9 @@ def test_return_on_spend_is_as_by_hand_and_open_deals_are_not_lost():
     ] == pytest.approx(1000 / 30)
     assert found.loc["B", "spend"] == 4000 and found.loc["B", "return_share"] == pytest.approx((2000 - 4000) / 4000)
     assert found["margin"].isna().all() and found.loc["A", "first_euro"] == 1.0
-    assert "the next $1 goes to **A** ($3.00 of bookings for each)" in channels.finding_returns(found.reset_index())
+    assert "the next $1 goes to **A** ($3.00 of bookings for each; 90% interval $" in channels.finding_returns(
+        found.reset_index()
+    )
     # the same deals while the last thirty are open: they count with what they will bring, not as lost
     early = channels.entries(crm.at("2025-03-01"), since=since, until=until)
     assert (early["outcome"] == "open").sum() > 5
@@ -617,3 +619,25 @@ def test_every_chart_draws_and_every_finding_is_one_line(sample, entered, fair):
     assert "lower_90" in channels.listed(fair) and "place" in channels.listed(fair)
     assert set(KINDS) <= set(entered) and fit(entered).share.sum() == pytest.approx(1)
     assert counted(entered, fit(entered).age).mean() == pytest.approx((fair["raw"] * fair["n"]).sum() / fair["n"].sum())
+
+
+def test_of_twenty_channels_one_beyond_its_own_interval_is_not_called_a_clear_change():
+    rows = pd.DataFrame({"channel": [f"C{i:02}" for i in range(20)] + ["All"], "bookings": 10.0, "closed": 9, "won": 5})
+    still = {"change_year": 0.0, "change_year_lower": -0.5, "change_year_upper": 1.0}
+    card = rows.assign(**still)
+    card.loc[3, list(still)] = [1.1, 0.05, 3.2]  # its own 95% interval leaves out 0; of 20 one does by luck
+    card.loc[4, list(still)] = [-1.0, np.nan, np.nan]  # nothing booked now
+    assert channels.finding_scorecard(card, period("2025Q2")).endswith("None clearly changed on 2024Q2.")
+    card.loc[5, list(still)] = [9.0, 4.0, 19.0]
+    card.loc[6, list(still)] = [-0.9, -0.95, -0.8]
+    said = channels.finding_scorecard(card, period("2025Q2"))
+    assert said.endswith("On 2024Q2, C05 is clearly up and C06 is clearly down.")
+
+
+def test_whoever_pays_late_is_named_with_the_interval():
+    frame = pd.DataFrame({"channel": ["A", "B"], "n": [100, 300], "late": [40, 40], "late_rate": [0.4, 40 / 300], "lower": [0.32, 0.1],
+                          "upper": [0.48, 0.17], "open_amount": [5.0, 0.0], "verdict": ["above", "below"]})  # fmt: skip
+    said = channels.finding_collection(frame)
+    assert said.startswith(
+        "**A**: 40% of its invoices are paid late (90% interval 32% to 48%), where it is 20% of all."
+    )

@@ -432,6 +432,8 @@ def test_answering_time_that_matters_is_found_as_an_association():
     frame = channels.by_answer(crm, since=SINCE, until=UNTIL)
     assert frame["p"].iloc[0] < 0.001 and frame["adjusted"].iloc[0] - frame["adjusted"].iloc[-1] > 0.08
     assert channels.finding_by_answer(frame).endswith("an association.")
+    ends = frame["adjusted"].iloc[0] - frame["adjusted"].iloc[-1]
+    assert frame["gap_share"].iloc[0] == pytest.approx(ends) and frame["gap_share_lower"].iloc[0] > 0
     young = (crm.leads["created_at"].dt.normalize() + pd.Timedelta(days=61) > END).sum()
     assert 0 < frame["young"].iloc[0] <= young
     assert (
@@ -510,3 +512,14 @@ def test_missing_columns_are_named():
             ask(bare, since=SINCE, until=UNTIL)
     with pytest.raises(TooLittleData, match="No lead came in"):
         channels.answering(crm, since=UNTIL, until=UNTIL + pd.Timedelta(days=30))
+
+
+def test_sooner_is_not_called_better_where_only_a_band_between_differs():
+    frame = pd.DataFrame({"answered": ["within 1 hour", "1 to 4 hours", "later or not yet"], "adjusted": [0.2, 0.4, 0.21], "p": 0.001,
+                          "gap_share": -0.01, "gap_share_lower": -0.05, "gap_share_upper": 0.03})  # fmt: skip
+    assert "20% to 40%, **but not the sooner, the more**" in channels.finding_by_answer(frame)
+    clear = frame.assign(gap_share=0.1, gap_share_lower=0.05, gap_share_upper=0.15)
+    assert channels.finding_by_answer(clear) == (
+        "Leads answered **within 1 hour** become deals more often than those answered later or not yet: +10 points "
+        "(95% interval +5 points to +15 points), an association."
+    )

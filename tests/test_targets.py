@@ -716,3 +716,20 @@ def test_made_up_companies_end_where_they_were_to(sample):
     error = {m: (whole[m] / whole["actual"] - 1).abs().mean() for m in ("projected", "linear")}
     assert error["projected"] < error["linear"]
     assert nodes["chance"].mean() == pytest.approx(nodes["met"].mean(), abs=0.1)
+
+
+def test_a_mixture_is_not_praised_where_one_part_alone_told_more():
+    rows = [
+        ("results", 0.1, 0.32),
+        ("potential", 0.1, 0.30),
+        ("workload", 0.0, 0.35),
+        ("equal", 0.8, 0.28),
+        ("chosen", np.nan, 0.29),
+    ]
+    weights = pd.DataFrame(rows, columns=["driver", "weight", "elsewhere"])
+    said = targets.finding_weigh(weights)
+    assert said.startswith(
+        "**No mixture told more than equal parts alone**: 28% of the money fell elsewhere by these, 29% by"
+    )
+    weights.loc[4, "elsewhere"] = 0.25
+    assert targets.finding_weigh(weights).startswith("Told best by **equal parts 80%")

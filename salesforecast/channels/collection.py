@@ -199,7 +199,8 @@ def _named(frame: pd.DataFrame, rate: str, hits: str, what: str, does: str) -> s
             if len(named) == 2
             else ""
         )
-        own = f"{style.percent(row[rate])} of its {what} {does}"
+        between = style.between(row["lower"], row["upper"], style.percent)
+        own = f"{style.percent(row[rate])} of its {what} {does} (90% interval {between})"
         return f"**{md(row['channel'])}**{more}: {own}, where it is {style.percent(share)} of all."
     return f"{style.percent(share)} of {what} {does}; **the channels cannot be told apart**."
 

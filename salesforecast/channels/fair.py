@@ -195,9 +195,9 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
         channel, n, undecided, raw (share won of its own deals), raw_lower, raw_upper, adjusted (of the common mix), lower, upper (both
         90%, deals of a customer and of a quarter alike), believed (adjusted, drawn towards all the more the less is known), gap_share
         (believed less that of all) with lower and upper (90%), place_low, place_high (90%, 1 the highest), q, beyond (probability
-        of a gap over 2 points to that side), all_channels (share won of all), age (days, wins are counted to it), covered, lacking, verdict (above, below, same; few;
-        young: wins still come at the last age followed; apart: not filled in, or it never had the kinds of deals compared). Highest
-        believed first, then those not compared.
+        of a gap over 2 points to that side), all_channels (share won of all), age (days, wins are counted to it), covered, lacking,
+        verdict (above, below, same; few; young: wins still come at the last age followed; apart: not filled in, or it never had
+        the kinds of deals compared). Highest believed first, then those not compared.
 
     Raises
     ------

@@ -185,7 +185,8 @@ def by_answer(
     -------
     DataFrame
         answered (the band), n, became (a deal), share with lower, upper (Wilson), adjusted with adjusted_lower, adjusted_upper (errors
-        by rep), and the same in each row: young (leads not decided), early (became a deal in the first day), p (that all bands are
+        by rep), and the same in each row: gap_share (adjusted, of the fastest band
+        over the slowest) with lower and upper, young (leads not decided), early (became a deal in the first day), p (that all bands are
         alike). Fastest first.
 
     Raises
@@ -233,6 +234,9 @@ def by_answer(
     gaps, spread = apart @ fit.rates, apart @ fit.covariance @ apart.T
     p = float(chi2.sf(gaps @ np.linalg.pinv(spread) @ gaps, k - 1))
     frame = frame.assign(**{c: at_band[c].to_numpy() for c in at_band})
+    at = [fit.choices.index(names[0]), fit.choices.index(names[-1])]
+    gap, low, high, _ = fit.gap(*at, level)
+    frame = frame.assign(gap_share=gap, gap_share_lower=low, gap_share_upper=high)
     return frame.assign(young=int((~old & ~early).sum()), early=int(early.sum()), p=p)
 
 
@@ -245,10 +249,16 @@ def finding_by_answer(by_answer: pd.DataFrame) -> str:
             f"Leads answered sooner or later **cannot be told apart**: {style.percent(low)} to {style.percent(high)} become deals on the "
             f"same cases."
         )
-    more = "more" if first["adjusted"] > last["adjusted"] else "less"
+    if first["gap_share_lower"] <= 0 <= first["gap_share_upper"]:
+        return (
+            f"How often leads become deals differs with the first answer, {style.percent(low)} to {style.percent(high)}, **but not the "
+            f"sooner, the more**; an association."
+        )
+    more = "more" if first["gap_share"] > 0 else "less"
+    between = style.between(first["gap_share_lower"], first["gap_share_upper"], style.points)
     return (
         f"Leads answered **{first['answered']}** become deals {more} often than those answered {last['answered']}: "
-        f"{style.percent(first['adjusted'])} against {style.percent(last['adjusted'])}, an association."
+        f"{style.points(first['gap_share'])} (95% interval {between}), an association."
     )
 
 

@@ -165,7 +165,11 @@ def finding_returns(returns: pd.DataFrame) -> str:
         amount = style.money(each) if what == "hour" or each >= 10 else _cents(each)
         names = [md(c) for c in rivals["channel"].head(3)]
         if len(rivals) == 1:
-            said.append(f"the next {what} goes to **{names[0]}** ({amount} of {of} for each)")
+            low, high = ((0 if what == "hour" else 1) + rivals[f"{value}_{end}"].iloc[0] for end in ("lower", "upper"))
+            between = f"; 90% interval {style.between(low, high, style.money if min(low, high) >= 10 or what == 'hour' else _cents)}"
+            said.append(
+                f"the next {what} goes to **{names[0]}** ({amount} of {of} for each{'' if pd.isna(low) else between})"
+            )
         else:
             who = f"{', '.join(names[:-1])} or {names[-1]}" if len(rivals) <= 3 else f"any of {len(rivals)} channels"
             said.append(f"the next {what} goes to **{who}**, which cannot be told apart (up to {amount})")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from salesforecast import stats, style
+from salesforecast import shrinkage, stats, style
 from salesforecast.channels.entries import ages, entries, two_years
-from salesforecast.channels.fair import LEVEL, counted
+from salesforecast.channels.fair import LEVEL, RATE, counted
 from salesforecast.channels.returns import margins
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import ENOUGH, NEARLY_ALL, need
@@ -188,7 +189,8 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
         f"({style.percent(top['bookings'] / total['bookings'])}), the most of {style.plural(len(named), 'channel')}."
     )
     said = []
-    for words, found in (("up", named[_of_rows(named, "lower") > 0]), ("down", named[_of_rows(named, "upper") < 0])):
+    moved = _moved(named)
+    for words, found in (("up", named[moved > 0]), ("down", named[moved < 0])):
         if len(found):
             said.append(
                 f"{', '.join(md(c) for c in found['channel'].head(3))} {'is' if len(found) == 1 else 'are'} clearly {words}"
@@ -196,9 +198,18 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
     return f"{sentence} On {year}, {' and '.join(said)}." if said else f"{sentence} None clearly changed on {year}."
 
 
-def _of_rows(rows: pd.DataFrame, end: str) -> pd.Series:
-    name = f"change_year_{end}"
-    return rows[name] if name in rows else pd.Series(np.nan, index=rows.index)
+def _moved(rows: pd.DataFrame) -> np.ndarray:
+    """1 for each that clearly rose on a year before, -1 for each that fell, else 0: under a false-discovery rate of 10%."""
+    if "change_year" not in rows:
+        return np.zeros(len(rows))
+    change, low, high = (
+        np.log((1 + rows[f"change_year{end}"]).where(rows["change_year_lower"].notna()).to_numpy("float64"))
+        for end in ("", "_lower", "_upper")
+    )
+    z = change / (high - low) * 2 * norm.ppf(0.5 + stats.LEVEL / 2)
+    clear, known = np.zeros(len(rows), dtype=bool), ~np.isnan(z)
+    clear[known] = shrinkage.q_values(2 * norm.sf(np.abs(z[known]))) < RATE
+    return np.where(clear, np.sign(z), 0.0)
 
 
 def chart_scorecard(scorecard: pd.DataFrame) -> alt.LayerChart:

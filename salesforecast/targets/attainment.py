@@ -223,7 +223,7 @@ def finding_realism(realism: pd.DataFrame) -> str:
     total, hard, fit, sure = int(realism["n"].sum()), *(int(realism["n"].iloc[i]) for i in (0, 2, 4))
     return (
         f"**{fit} of {total} targets** are a stretch that can be met; {hard} can hardly be met (chance under 1 in 10), "
-        f"{sure} will be met anyway."
+        f"{sure} will very likely be met anyway (over 9 in 10)."
     )
 
 

@@ -91,7 +91,7 @@ def last_known(pace: pd.DataFrame) -> pd.Series:
 
 
 def finding_pace(pace: pd.DataFrame, standing: pd.Series) -> str:
-    """One sentence: booked against the target and what was due; where it will end, and how likely that is enough.
+    """Two sentences: booked against the target and what was due; where it will end, and how likely that is enough.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def finding_pace(pace: pd.DataFrame, standing: pd.Series) -> str:
     within = "" if pd.isna(now["lower"]) else _within(now)
     chance = "" if pd.isna(standing["chance"]) else f", chance of the target {chance_words(standing['chance'])}"
     return (
-        f"**{reached} of the target** is booked where {due} was due{within}; it will end near **{style.money(standing['projected'])}** "
-        f"({style.between(standing['lower'], standing['upper'], style.money)}){chance}."
+        f"**{reached} of the target** is booked where {due} was due{within}. It will end near **{style.money(standing['projected'])}** "
+        f"(80% range {style.between(standing['lower'], standing['upper'], style.money)}){chance}."
     )
 
 

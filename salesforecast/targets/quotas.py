@@ -16,6 +16,7 @@ from salesforecast.goals import targets
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.tables import Crm
 from salesforecast.targets.outlook import chances
+from salesforecast.targets.rounding import apportioned
 from salesforecast.targets.sold import between
 from salesforecast.targets.staffing import there
 from salesforecast.text import md
@@ -272,7 +273,7 @@ def quotas(
     shares = _shares(now)
     weight = weights.set_index("driver")["weight"].reindex(list(DRIVERS)).fillna(0.0).to_numpy()
     share = shares @ weight / max(weight.sum(), 1e-12)
-    units = _whole(share, round(whole * over))
+    units = apportioned(share, np.zeros(len(share), dtype="int64"), np.array([round(whole * over)]))
     out = pd.DataFrame({
         "rep": now["rep"], "full": now["full"], "results": shares[:, 0], "potential": shares[:, 1], "workload": shares[:, 2],
         "forecast": ahead.astype("float64"), "before": now["results"], "quota": units.astype("float64"), "target": now["target"],
@@ -286,16 +287,6 @@ def quotas(
     if out["target"].isna().all():
         out = out.drop(columns="target")
     return out.sort_values(["quota", "rep"], ascending=[False, True], ignore_index=True)
-
-
-def _whole(share: np.ndarray, total: int) -> np.ndarray:
-    """Whole units in these shares that add up to the total, by largest remainder (Balinski and Young 1982)."""
-    exact = share / share.sum() * total
-    low = np.floor(exact + 1e-9).astype("int64")
-    left = int(total - low.sum())
-    order = np.argsort(-(exact - low), kind="stable")
-    low[order[: max(left, 0)]] += 1
-    return low
 
 
 def finding_weigh(weights: pd.DataFrame) -> str:
@@ -312,6 +303,11 @@ def finding_weigh(weights: pd.DataFrame) -> str:
     main = [f"{words[r.driver]} {style.percent(r.weight)}" for r in top.head(3).itertuples() if r.weight >= 0.05]
     best = str(errors[list(DRIVERS)].idxmin())
     alone = "" if best == "results" else f", {style.percent(errors[best])} by {words[best]} alone"
+    if errors["chosen"] >= errors[best]:
+        return (
+            f"**No mixture told more than {words[best]} alone**: {style.percent(errors[best])} of the money fell elsewhere by these, "
+            f"{style.percent(errors['chosen'])} by the weights chosen, {', '.join(main)}."
+        )
     return (
         f"Told best by **{', '.join(main)}**: {style.percent(errors['chosen'])} of the money fell elsewhere, "
         f"{style.percent(errors['results'])} by last year's results alone{alone}."
@@ -319,7 +315,7 @@ def finding_weigh(weights: pd.DataFrame) -> str:
 
 
 def finding_quotas(quotas: pd.DataFrame) -> str:
-    """One sentence: the range of the quotas, who is ramped, and where the proposal moves most from today's targets."""
+    """One sentence: what is shared, the range of the quotas, and how many are ramped."""
     high, low = quotas.iloc[0], quotas.iloc[-1]
     new = quotas[quotas["full"] < 1]
     words = (
@@ -340,7 +336,7 @@ def chart_quotas(quotas: pd.DataFrame) -> alt.LayerChart:
         columns.append(("chance", "Chance", style.percent))
     return style.dots(
         quotas.head(30), "quota", "rep", fmt=style.money, columns=columns, title="Proposed quotas",
-        subtitle="The total shared by the weights that told past periods best; largest first",
+        subtitle="The total shared by weights chosen on past periods; largest first",
     )  # fmt: skip
 
 

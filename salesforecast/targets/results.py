@@ -9,7 +9,7 @@ from salesforecast import stats, style
 from salesforecast.errors import MissingTable, TooLittleData, unknown
 from salesforecast.goals import target, targets
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.tables import Crm
+from salesforecast.tables import NOT_FILLED, Crm
 from salesforecast.targets.sold import between
 from salesforecast.text import md
 
@@ -155,7 +155,7 @@ def segments(deals: pd.DataFrame, as_of: pd.Timestamp, *, by: str = "segment") -
     if year.empty:
         raise TooLittleData("No deal was closed in the year before.")
     won = year["outcome"] == "won"
-    group = year[by].astype("object").fillna("not filled in").astype("str")
+    group = year[by].astype("object").fillna(NOT_FILLED).astype("str")
     frame = pd.DataFrame({"n": year.groupby(group).size(), "won": won.groupby(group).sum().astype("int64")})
     frame = stats.add_rate(frame, hits="won", n="n", name="win_rate")
     frame["bookings"] = year["amount"].where(won).groupby(group).sum()
@@ -173,8 +173,11 @@ def segments(deals: pd.DataFrame, as_of: pd.Timestamp, *, by: str = "segment") -
 def finding_segments(segments: pd.DataFrame) -> str:
     """One sentence: which target group brings most, and at what rate."""
     top = segments.iloc[0]
-    share = top["bookings"] / segments["bookings"].sum()
+    share, between = (
+        top["bookings"] / segments["bookings"].sum(),
+        style.between(top["lower"], top["upper"], style.percent),
+    )
     return (
         f"**{md(top.iloc[0])}** brings {style.percent(share)} of the bookings: {style.percent(top['win_rate'])} of {style.count(top['n'])} "
-        f"closed deals won (95% interval {style.between(top['lower'], top['upper'], style.percent)}), in {style.days(top['cycle_days'])}."
+        f"closed deals won (95% interval {between}), half of the wins within {style.days(top['cycle_days'])}."
     )
