@@ -82,11 +82,15 @@ def test_jupyterlab_draws_the_charts_of_a_notebook_without_a_network(address, tm
     with browser.tab(tmp_path) as tab:
         tab.open(f"{base}/lab/tree/data_quality.ipynb?token={token}", height=9000)
         tab.until("!!window.jupyterapp && document.querySelectorAll('.jp-Notebook .jp-Cell').length > 10", 120)
-        theme = f"JupyterLab {'Dark' if dark else 'Light'}"
-        tab.run(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}}).then(() => 1)")
+        if dark:
+            tab.run("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}).then(() => 1)")
         tab.until("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", 120)
         tab.run("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 1)")
-        tab.until(f"{DRAWN} === {charts}", 120)
+        try:
+            tab.until(f"{DRAWN} === {charts}", 60)
+        except AssertionError:
+            tab.picture(tmp_path / "lab.png", whole=False)
+            raise
         page = tab.run("document.querySelector('.jp-Notebook').innerText")
         assert "Traceback" not in page
         assert "Every analysis is possible with these data." in page
