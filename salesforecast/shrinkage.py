@@ -127,6 +127,22 @@ def overdispersion(z: np.ndarray, share: float = 0.1) -> float:
     return max(1.0, float((np.clip(z, low, high) ** 2).mean()))
 
 
+def holm(p: np.ndarray) -> np.ndarray:
+    """The chance of naming any wrongly at which each is just named, however many are looked at.
+
+    Source: Holm (1979).
+
+    Examples
+    --------
+    >>> holm(np.array([0.04, 0.01, 0.9])).round(3).tolist()
+    [0.08, 0.03, 0.9]
+    """
+    order = np.argsort(p, kind="stable")
+    out = np.empty(len(p))
+    out[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p)[order] * np.arange(len(p), 0, -1)))
+    return out
+
+
 def q_values(p: np.ndarray) -> np.ndarray:
     """The false-discovery rate at which each is just named.
 

@@ -641,3 +641,28 @@ def test_whoever_pays_late_is_named_with_the_interval():
     assert said.startswith(
         "**A**: 40% of its invoices are paid late (90% interval 32% to 48%), where it is 20% of all."
     )
+
+
+def test_a_channel_too_young_to_be_followed_has_no_return_rather_than_a_bad_one():
+    old = [(i, i + 5 + i % 60, "won" if i % 3 else "lost", 100) for i in range(300)]
+    # one more is won at each age, as far as it can be seen
+    young = [(301 - age, 301, "won", 100) for age in range(1, 31)] + [
+        (301 - i % 31, None, "open", 100) for i in range(120)
+    ]
+    frame = deals(*old, *old, *young).assign(channel=["A"] * 300 + ["B"] * 300 + ["New"] * 150, stage="-")
+    frame = frame.assign(
+        account_id=[f"C{i}" for i in range(len(frame))], opportunity_id=[f"D{i:04}" for i in range(len(frame))]
+    )
+    spend = pd.DataFrame({"channel": ["A", "B", "New"], "period": "2025-01", "spend": 1000.0})
+    first = frame["created_date"].min()
+    crm = Crm({"opportunities": frame, "spend": spend.assign(period=f"{first:%Y-%m}")}, first + pd.Timedelta(days=302))
+    entered = channels.entries(crm.at(crm.as_of), since=first.normalize() - pd.Timedelta(days=31), until=crm.as_of)
+    found = channels.returns(crm, entered, since=first.normalize() - pd.Timedelta(days=31), until=crm.as_of).set_index(
+        "channel"
+    )
+    assert found.loc[["A", "B"], "return_share"].notna().all()
+    assert (
+        found.loc["New", "wins"] >= 10
+        and np.isnan(found.loc["New", "return_share"])
+        and np.isnan(found.loc["New", "cost_per_win"])
+    )

@@ -41,7 +41,9 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
         channel, n (deals), open, wins, bookings, margin (missing without order lines and unit costs), spend (of the months of the
         window), cost_per_win, return_share (margin less spend, over spend; of bookings where there is no margin), hours, per_hour
         (margin, or bookings, for an hour recorded), each of the last with _lower and _upper (90%, resampling customers), first_euro,
-        first_hour (share of the resamples in which it is the highest). Those not filled in are left out. Highest return first.
+        first_hour (share of the resamples in which it is the highest). These are missing of a channel with fewer than 10 wins, or
+        whose wins still come at the last age to which it can be followed, short of that at which the others' have come. Those
+        not filled in are left out. Highest return first.
 
     Raises
     ------
@@ -80,7 +82,9 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
     frame = frame.rename(columns={"undecided": "open"}).assign(
         wins=draws["wins"][0], bookings=draws["bookings"][0], margin=np.nan if margin is None else draws["worth"][0], spend=cost,
     )  # fmt: skip
-    enough = frame["won"].to_numpy() >= WINS
+    # one that can be followed less far than wins come has more to bring than is seen: it is too young, not dear
+    young = ~frame["settled"] & (frame["followed"] < age)
+    enough = (frame["won"].to_numpy() >= WINS) & ~young.to_numpy()
     for name, values in ratios.items():
         if name == "per_hour":
             frame["hours"] = draws["hours"][0]
@@ -174,7 +178,7 @@ def finding_returns(returns: pd.DataFrame) -> str:
             who = f"{', '.join(names[:-1])} or {names[-1]}" if len(rivals) <= 3 else f"any of {len(rivals)} channels"
             said.append(f"the next {what} goes to **{who}**, which cannot be told apart (up to {amount})")
     if not said:
-        return "Only one channel has a known cost, so there is nothing to set beside it."
+        return "Fewer than two channels have a known cost and wins enough, old enough, so there is nothing to set side by side."
     return f"By past averages {', '.join(said)}."
 
 

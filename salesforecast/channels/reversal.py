@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from salesforecast import stats, style
+from salesforecast import shrinkage, stats, style
 from salesforecast.channels.entries import KINDS
 from salesforecast.channels.fair import LEVEL, counted, fit
 from salesforecast.text import md
@@ -60,9 +60,7 @@ def reversals(entries: pd.DataFrame) -> pd.DataFrame:
         variance, df = made.of_gaps(influence[:, one] - influence[:, two])
         gap, error, reach = rate[one] - rate[two], np.sqrt(variance), stats.t_quantile(df, LEVEL)
         frame[name], frame[f"{name}_lower"], frame[f"{name}_upper"] = gap, gap - reach * error, gap + reach * error
-    p = 2 * student.sf(np.abs(frame["fair_gap"]) / error, df)
-    order = np.argsort(p, kind="stable")
-    frame.loc[order, "p"] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    frame["p"] = shrinkage.holm(2 * student.sf(np.abs(frame["fair_gap"]) / error, df))
     frame["reversed"] = (frame["raw_gap"] > 0) & (frame["fair_gap"] < 0) & (frame["p"] < ERROR)
     moved = (frame["raw_gap"] - frame["fair_gap"]).abs()
     frame = frame.assign(moved=moved).sort_values(

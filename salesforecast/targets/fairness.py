@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from salesforecast import style
+from salesforecast import shrinkage, style
 from salesforecast.errors import TooLittleData
 
 ALPHA = 0.05  # over both tests together
@@ -77,11 +77,7 @@ def fairness(record: pd.DataFrame, *, alpha: float = ALPHA) -> pd.DataFrame:
     if not rows:
         raise TooLittleData("Potential and results do not differ between the reps, so nothing can go with them.")
     frame = pd.DataFrame(rows, columns=["driver", "slope", "lower", "upper", "p", "n", "periods", "explained"])
-    order = frame["p"].argsort().to_numpy()
-    holm = np.minimum(np.maximum.accumulate(frame["p"].to_numpy()[order] * (len(frame) - np.arange(len(frame)))), 1.0)
-    q = np.empty(len(frame))
-    q[order] = holm
-    frame.insert(5, "q", q)
+    frame.insert(5, "q", shrinkage.holm(frame["p"].to_numpy()))
     side = np.where(frame["slope"] > 0, "above", "below")
     return frame.assign(verdict=np.where(frame["q"] < alpha, side, "same"))
 
