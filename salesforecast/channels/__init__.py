@@ -4,6 +4,7 @@ A channel is what a deal came by: a lead source, a way of selling, a partner. Op
 """
 
 from salesforecast.channels.answering import answering, chart_answering, finding_answering
+from salesforecast.channels.attempts import attempts
 from salesforecast.channels.attribution import (
     agreement,
     attribution,
@@ -45,7 +46,7 @@ from salesforecast.channels.reversal import chart_reversals, explained, finding_
 from salesforecast.channels.scorecard import chart_scorecard, finding_scorecard, scorecard
 from salesforecast.channels.signals import chart_signals, finding_signals, judged, signals
 from salesforecast.channels.staked import stake_collection, stake_fair, stake_reallocation
-from salesforecast.channels.tactics import attempts, chart_tactics, finding_tactics, pairs, tactics
+from salesforecast.channels.tactics import chart_tactics, finding_tactics, pairs, tactics
 from salesforecast.channels.testing import arm_size, chart_trial, design_effect, detectable, finding_trial, rule, trial
 from salesforecast.channels.touched import finding_touched, touched
 from salesforecast.channels.waiting import chart_same_age, finding_same_age, same_age

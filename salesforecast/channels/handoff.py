@@ -234,9 +234,8 @@ def by_answer(
     gaps, spread = apart @ fit.rates, apart @ fit.covariance @ apart.T
     p = float(chi2.sf(gaps @ np.linalg.pinv(spread) @ gaps, k - 1))
     frame = frame.assign(**{c: at_band[c].to_numpy() for c in at_band})
-    at = [fit.choices.index(names[0]), fit.choices.index(names[-1])]
-    gap, low, high, _ = fit.gap(*at, level)
-    frame = frame.assign(gap_share=gap, gap_share_lower=low, gap_share_upper=high)
+    ends = fit.gap(fit.choices.index(names[0]), fit.choices.index(names[-1]), level)
+    frame = frame.assign(gap_share=ends[0], gap_share_lower=ends[1], gap_share_upper=ends[2])
     return frame.assign(young=int((~old & ~early).sum()), early=int(early.sum()), p=p)
 
 

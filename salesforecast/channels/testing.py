@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.channels.tactics import WITHIN, WORDS
+from salesforecast.channels.attempts import WITHIN
+from salesforecast.channels.tactics import WORDS
 from salesforecast.errors import TooLittleData, unknown
 from salesforecast.text import md
 
