@@ -229,6 +229,7 @@ def test_the_plan_knows_its_columns():
         targets.baseline(team_sales(), Q("2025Q2"), every="hour")
     cells = targets.baseline(team_sales(), Q("2025Q2"), by="team, product", total=100.0)
     assert targets.margin(cells, "team")["share"].sum() == pytest.approx(1)
+    assert targets.chart_baseline(cells, "team").to_dict()["layer"]
     assert targets.finding_baseline(cells, "team").startswith("**N** carries most of the plan, 66.7%")
 
 
