@@ -309,3 +309,16 @@ def test_days_may_be_given_as_text():
     )
     with pytest.raises(TooLittleData, match="over by 2024-12-31"):
         series.bookings(deals, as_of="2024-12-31")
+
+
+def test_bookings_are_complete_once_nine_of_ten_wins_of_the_first_day_would_have_come():
+    first = pd.Timestamp("2024-01-10")
+    won = [first + pd.Timedelta(days=age) for age in range(10, 111, 10)]  # nine of ten by day 100: 2024-04-19
+    deals = pd.DataFrame({"outcome": "won", "created_date": first, "closed_date": won})
+    assert series.complete_from(deals) == pd.Timestamp("2024-05-01")
+    assert series.complete_from(deals, "2023-02-03") == pd.Timestamp("2023-02-03")  # known better
+    early = deals.assign(created_date=pd.Timestamp("2020-03-02"), closed_date=pd.Timestamp("2020-03-02"))
+    assert series.complete_from(early) == pd.Timestamp("2020-04-01")  # any year, not the sample's
+    assert series.complete_from(deals.assign(outcome="open")) == first  # nothing tells
+    with pytest.raises(SettingError, match="2025-01-01"):
+        series.complete_from(deals, "soon")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from salesforecast import style
-from salesforecast.errors import SettingError
+from salesforecast.errors import SettingError, TooLittleData
 from salesforecast.forecasting import shown
 
 MONTHS = pd.date_range("2025-01-01", periods=4, freq="MS")
@@ -180,3 +180,9 @@ def test_every_chart_can_be_drawn_and_says_what_it_shows():
     assert "1.235" in str(style.spec(shown.chart_series(history(1.23456, 2, 3)))) and "1.2345" not in str(
         style.spec(shown.chart_series(history(1.23456, 2, 3)))
     )
+
+
+def test_a_history_too_short_for_a_scaled_error_is_said_in_words():
+    scores = pd.DataFrame({"model": ["seasonal naive", "mean"], "n": 3, "mase": np.nan, "wape": 1.5})
+    with pytest.raises(TooLittleData, match="too short to judge"):
+        shown.finding_accuracy(scores)

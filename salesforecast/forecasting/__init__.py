@@ -27,6 +27,7 @@ from salesforecast.forecasting.reconciliation import bottom_up, past_errors, rec
 from salesforecast.forecasting.regression import Components, Regression, Sarimax
 from salesforecast.forecasting.series import (
     bookings,
+    complete_from,
     created_pipeline,
     keys,
     last_complete,
@@ -57,6 +58,7 @@ __all__ = [
     "bottom_up",
     "calendars",
     "compare",
+    "complete_from",
     "created_pipeline",
     "finding_compare",
     "fit",

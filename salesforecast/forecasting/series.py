@@ -159,6 +159,37 @@ def created_pipeline(
     return _series(deals, "created_pipeline", by, every, as_of, fiscal_year_start, since)
 
 
+def complete_from(deals: pd.DataFrame, since: pd.Timestamp | str = "") -> pd.Timestamp:
+    """The first day from which the bookings are complete, for an export lacks the deals that were open when it starts.
+
+    It is the first month that begins when nine of ten wins of a deal entered on the first day would have come.
+
+    Parameters
+    ----------
+    deals : DataFrame
+        outcome, created_date, closed_date.
+    since : Timestamp or str
+        The day, where it is known; empty to have it worked out.
+
+    Raises
+    ------
+    SettingError
+        When `since` is no date.
+    """
+    if since != "":
+        try:
+            return pd.Timestamp(since)
+        except ValueError:
+            raise SettingError(f"since={since!r} is no date; write it as 2025-01-01.") from None
+    won = deals[deals["outcome"] == "won"].dropna(subset=["created_date", "closed_date"])
+    ages = (won["closed_date"] - won["created_date"]).dt.days
+    first = deals["created_date"].min()
+    if ages.empty:
+        return pd.Timestamp.min if pd.isna(first) else pd.Timestamp(first)
+    day = first + pd.Timedelta(days=int(ages.quantile(0.9)))
+    return pd.Timestamp(day.to_period("M").start_time if day.day == 1 else (day.to_period("M") + 1).start_time)
+
+
 def last_complete(as_of: pd.Timestamp | str, every: str, fiscal_year_start: int = 1) -> pd.Timestamp:
     """The first day of the last period that is over by the end of `as_of`: where every series ends.
 
@@ -257,9 +288,10 @@ def _series(
     counted = _reasons(rows, source, every, as_of, fiscal_year_start, since) == ""
     if not counted.any():
         end = last_complete(as_of, every, fiscal_year_start)
+        begun = "" if since is None else f" and begins on {pd.Timestamp(since):%Y-%m-%d} or later"
         raise TooLittleData(
-            f"There are no {source.rows} to count in a {every} that is over by {pd.Timestamp(as_of):%Y-%m-%d}, that is up to the one "
-            f"that starts on {end:%Y-%m-%d}. One {every} with a date and an amount would do."
+            f"There are no {source.rows} to count in a {every} that is over by {pd.Timestamp(as_of):%Y-%m-%d}{begun}, that is up to "
+            f"the one that starts on {end:%Y-%m-%d}. One {every} with a date and an amount would do."
         )
     values = rows.loc[counted, source.amount] if source.amount else pd.Series(1.0, index=rows.index[counted])
     periods = rows.loc[counted, source.date].dt.to_period(freq)

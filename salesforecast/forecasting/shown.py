@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.errors import unknown
+from salesforecast.errors import TooLittleData, unknown
 from salesforecast.forecasting.accuracy import scored
 from salesforecast.forecasting.panel import Panel
 from salesforecast.formats import Format, between, money, percent, plural, speaker
@@ -82,6 +82,10 @@ def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> s
     """
     if against not in set(scores["model"]):
         raise unknown("model", against, sorted(set(scores["model"])))
+    if scores["mase"].isna().all():
+        raise TooLittleData(
+            "The history is too short to judge a model by: no past error can be set beside that of a season before."
+        )
     best, plain = scores.loc[scores["mase"].idxmin()], scores.set_index("model").loc[against]
     n = plural(best["n"], "forecast")
     if best["model"] == against:
