@@ -786,3 +786,18 @@ def test_the_last_week_and_the_last_period_are_bridged_to_the_cent(crm, past):
     assert between[-1].label == "2024Q1" and bridge["term"].iloc[-1] == "Actual"
     with pytest.raises(TooLittleData, match="data begin"):
         pipeline.lately(past, then, 5000)
+
+
+def test_a_split_by_what_the_export_does_not_hold_is_refused_and_does_not_stop_the_page(crm, past, combined):
+    bare = crm.at("2024-05-20")  # a company without a table of reps
+    with pytest.raises(MissingTable, match="Map the column team of the reps"):
+        pipeline.by_group(past, combined, bare, "team")
+    with pytest.raises(SettingError, match="no column 'teem'"):
+        pipeline.by_group(past, combined, bare, "teem")
+
+
+def test_the_deal_that_moved_the_forecast_most_is_named_and_escaped():
+    moved = pd.DataFrame({"opportunity_id": ["<b>*x*", "B"], "term": ["Stage moves"] * 2, "amount": [1200.0, -3.0]})
+    assert "moved it most: stage moves (+$1,200)" in pipeline.finding_deals(moved)
+    assert "<b>" not in pipeline.finding_deals(moved)
+    assert pipeline.finding_deals(moved.head(0)) == "No deal of its own moved the forecast."

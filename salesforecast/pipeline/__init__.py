@@ -6,7 +6,7 @@ pipeline model with the series of bookings and two simple methods, and the other
 
 from salesforecast.goals import target, targets
 from salesforecast.pipeline.backtesting import Backtest, backtest, coming
-from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, finding_bridge
+from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, finding_bridge, finding_deals
 from salesforecast.pipeline.changes import last_period, lately
 from salesforecast.pipeline.combination import combine
 from salesforecast.pipeline.judging import accuracy, calibration, judged
@@ -77,6 +77,7 @@ __all__ = [
     "finding_bridge",
     "finding_calibration",
     "finding_coverage",
+    "finding_deals",
     "finding_groups",
     "finding_judged",
     "finding_left_out",

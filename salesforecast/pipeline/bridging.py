@@ -21,6 +21,7 @@ from salesforecast import style
 from salesforecast.errors import SettingError
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline import models, simple
+from salesforecast.text import md
 
 TERMS = {
     "Deals won": "open deals won since, in the period: the part of their worth that their chance had left out",
@@ -119,6 +120,20 @@ def deals_bridge(
     """
     parts = _read(model_0, seen_0, model_1, seen_1, period)[-1]
     return parts[parts["amount"] != 0].sort_values("amount", key=abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def finding_deals(deals: pd.DataFrame) -> str:
+    """One sentence: the deal that moved the forecast most, and by what.
+
+    Parameters
+    ----------
+    deals : DataFrame
+        From `deals_bridge`.
+    """
+    if deals.empty:
+        return "No deal of its own moved the forecast."
+    first = deals.iloc[0]
+    return f"Of the deals, **{md(str(first['opportunity_id']))}** moved it most: {_words(first)}."
 
 
 def finding_bridge(bridge: pd.DataFrame) -> str:

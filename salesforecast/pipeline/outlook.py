@@ -7,12 +7,17 @@ import pandas as pd
 from scipy.stats import norm
 
 from salesforecast import goals
-from salesforecast.errors import TooLittleData, unknown
+from salesforecast.errors import MissingTable, TooLittleData, unknown
 from salesforecast.pipeline import combination, models
 from salesforecast.pipeline.backtesting import Backtest, Now
 from salesforecast.tables import NOT_FILLED, Crm
 
 LIKELY = 0.8  # the chance of reaching a target that the pipeline needed is for
+FROM = {  # the table that a label of the deals comes from
+    **dict.fromkeys(("rep", "team", "manager", "region", "role"), "reps"),
+    **dict.fromkeys(("product", "family"), "products"),
+    **dict.fromkeys(("rep_id", "product_id", "channel", "partner_id", "segment"), "opportunities"),
+}
 PARTS = ("Won so far", "Open pipeline", "Deals to come")
 
 
@@ -225,6 +230,10 @@ def _coded(
     if not by:
         return ["all"], [np.zeros(len(i), dtype=int) for i in ids]
     deals = crm.deals
+    if by in FROM and by not in deals:
+        raise MissingTable(
+            f"This needs the {by} of each deal, which is not in the data. Map the column {by} of the {FROM[by]}."
+        )
     if by not in deals:
         raise unknown("column", by, deals.columns)
     label = deals.set_index("opportunity_id")[by].astype("object")
