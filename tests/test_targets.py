@@ -396,7 +396,19 @@ def test_a_target_of_zero_and_a_period_that_is_over_are_said(quarter):
         == "The period ended at **109% of its target**: $10.9 thousand booked, $900 over it."
     )
     missed = targets.pace(sales, Q("2025Q2"), over, 20000.0, days)
-    assert "no working day is left" in targets.finding_needed(targets.needed(missed, sales, Q("2025Q2")))
+    pipe = pd.DataFrame({"n": [9], "share": [0.5], "open_amount": [10000.0]})
+    left = targets.needed(missed, sales, Q("2025Q2"), pipeline=pipe)
+    assert "no working day is left" in targets.finding_needed(left)
+    assert np.isnan(left["to_create"].iloc[0])  # no pipeline is missing for days that are gone
+    assert targets.finding_pace(missed, row.replace(0.0, 20000.0), Q("2025Q2")).startswith("2025Q2 ended at")
+
+
+def test_every_target_is_in_the_sentence_on_whether_targets_can_be_met():
+    said = pd.DataFrame({"n": [1, 16, 4, 0, 2]})
+    assert targets.finding_realism(said) == (
+        "**4 of 23 targets** are a stretch that can be met; 16 are hard to meet, 1 can hardly be met (chance under 1 in 10), "
+        "2 will be met anyway."
+    )
 
 
 def test_each_grain_has_its_rows(quarter):

@@ -220,11 +220,10 @@ def realism(attainment: pd.DataFrame, *, low: float = 0.4, high: float = 0.7) ->
 
 def finding_realism(realism: pd.DataFrame) -> str:
     """One sentence: how many targets stretch and can be met, and how many hardly can."""
-    total, hard, fit, sure = int(realism["n"].sum()), *(int(realism["n"].iloc[i]) for i in (0, 2, 4))
-    return (
-        f"**{fit} of {total} targets** are a stretch that can be met; {hard} can hardly be met (chance under 1 in 10), "
-        f"{sure} will very likely be met anyway (over 9 in 10)."
-    )
+    total, (hardly, hard, fit, easy, sure) = int(realism["n"].sum()), (int(n) for n in realism["n"])
+    more = [f"{n} {words}" for n, words in ((hard, "are hard to meet"), (easy, "are easy")) if n]
+    rest = [*more, f"{hardly} can hardly be met (chance under 1 in 10)", f"{sure} will very likely be met anyway (over 9 in 10)"]
+    return f"**{fit} of {total} targets** are a stretch that can be met; {', '.join(rest)}."
 
 
 def chart_realism(realism: pd.DataFrame) -> alt.LayerChart:

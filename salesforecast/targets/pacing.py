@@ -90,7 +90,7 @@ def last_known(pace: pd.DataFrame) -> pd.Series:
     return known.iloc[-1]
 
 
-def finding_pace(pace: pd.DataFrame, standing: pd.Series) -> str:
+def finding_pace(pace: pd.DataFrame, standing: pd.Series, span: Period | None = None) -> str:
     """Two sentences: booked against the target and what was due; where it will end, and how likely that is enough.
 
     Parameters
@@ -99,6 +99,8 @@ def finding_pace(pace: pd.DataFrame, standing: pd.Series) -> str:
         From `pace`.
     standing : Series
         The row of the whole of `attainment`: booked, target, projected, lower, upper, chance.
+    span : Period, optional
+        Named where it is not the period of the page.
     """
     now, last = last_known(pace), pace["day"].iloc[-1]
     booked, target = float(now["booked"]), float(standing["target"])
@@ -110,13 +112,16 @@ def finding_pace(pace: pd.DataFrame, standing: pd.Series) -> str:
     if now["day"] >= last:
         beyond = booked - target
         side = "over" if beyond >= 0 else "under"
-        return f"The period ended at **{reached} of its target**: {style.money(booked)} booked, {style.money(abs(beyond))} {side} it."
+        whose = "The period" if span is None else span.label
+        return f"{whose} ended at **{reached} of its target**: {style.money(booked)} booked, {style.money(abs(beyond))} {side} it."
     due = style.percent(now["share"])
     within = "" if pd.isna(now["lower"]) else _within(now)
     chance = "" if pd.isna(standing["chance"]) else f", chance of the target {chance_words(standing['chance'])}"
+    whose = "" if span is None else f" of {span.label}"
+    near, room = style.money(standing["projected"]), style.between(standing["lower"], standing["upper"], style.money)
     return (
-        f"**{reached} of the target** is booked where {due} was due{within}. It will end near **{style.money(standing['projected'])}** "
-        f"(80% range {style.between(standing['lower'], standing['upper'], style.money)}){chance}."
+        f"**{reached} of the target{whose}** is booked where {due} was due{within}. It will end near **{near}** "
+        f"(80% range {room}){chance}."
     )
 
 

@@ -63,11 +63,20 @@ def needed(
         share, there = (float(pipeline[c].iloc[0]) for c in ("share", "open_amount"))
         row["open_amount"] = there
         row["to_create"] = max(left / share - there, 0.0) if share > 0 else np.nan
+    if not days:  # what is open now can no longer be won in time, nor what would be added
+        row["to_create"] = np.nan
     return pd.DataFrame([row])
 
 
-def finding_needed(needed: pd.DataFrame) -> str:
+def finding_needed(needed: pd.DataFrame, span: Period | None = None) -> str:
     """One sentence: what each working day has to bring, and against what is usual for these days.
+
+    Parameters
+    ----------
+    needed : DataFrame
+        From `needed`.
+    span : Period, optional
+        Named where it is not the period of the page.
 
     Raises
     ------
@@ -87,7 +96,8 @@ def finding_needed(needed: pd.DataFrame) -> str:
     more = ""
     if pd.notna(row["to_create"]) and row["to_create"] > 0:
         more = f" {style.money(row['to_create'])} of pipeline are missing for it."
-    return f"**{style.money(row['per_day'])} a working day** are needed on the {of} left{times}{deals}.{more}"
+    lead = "" if span is None else f"For {span.label} "
+    return f"{lead}**{style.money(row['per_day'])} a working day** are needed on the {of} left{times}{deals}.{more}"
 
 
 def conversion(deals: pd.DataFrame, span: Period, as_of: pd.Timestamp, *, past: int = 4) -> pd.DataFrame:
