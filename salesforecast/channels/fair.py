@@ -262,7 +262,7 @@ def finding_fair(fair: pd.DataFrame) -> str:
     for side, verb in (("above", "more"), ("below", "fewer")):
         these = named[named["verdict"] == side]
         these = these if side == "above" else these[::-1]
-        names = [f"**{md(r.channel)}** ({style.percent(r.believed)})" for r in these.head(2).itertuples()]
+        names = [f"**{md(r.channel)}** ({style.percent(r.adjusted)})" for r in these.head(2).itertuples()]
         if names:
             said.append(f"{_and(names)} {'wins' if len(names) == 1 else 'win'} {verb}")
     everybody = style.percent(fair["all_channels"].iloc[0])

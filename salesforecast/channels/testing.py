@@ -192,7 +192,7 @@ def finding_trial(trial: pd.DataFrame) -> str:
     """One sentence: what the trial that matters most takes."""
     row, first, year = _at(trial, 0.05), trial.iloc[0], trial.iloc[len(SPANS) - 1]
     one, other = (WORDS.get(first[c], first[c]) for c in ("tactic", "other"))
-    gap, months = style.points(row["gap_share"]).lstrip("+"), style.figure(0)(np.ceil(row["months"]))
+    gap, months = style.points(row["gap_share"]).lstrip("+"), style.figure(0)(row["months"])
     long = (
         ""
         if row["months"] <= SPANS[-1] or pd.isna(year["gap_share"])
