@@ -136,6 +136,10 @@ def test_the_headline_has_bookings_with_a_change_that_is_clear_only_beyond_chanc
     ]
     assert cards["Bookings, 2025Q2"].value == f"${won['amount'].sum() / 1e6:.2f}M"
     assert cards["Bookings, 2025Q2"].spark[-1] == won["amount"].sum()
+    gaps = metrics.assign(won=5, valued=3, undated=2)
+    lines = {card.name: card.of for card in funnel.cards_headline(gaps, changes, trend).cards}
+    assert lines["Bookings, 2025Q2"] == ("from 3 of 5 won deals",)
+    assert lines["Pipeline"][-1] == "2 more have no created date"
     few = metrics.assign(bookings=[300.0, 100.0, 290.0], valued=[3, 2, 3])
     many = metrics.assign(bookings=[300.0, 100.0, 290.0], valued=[3000, 2000, 3000])
     sure = [funnel.cards_headline(m, changes, trend).cards[0].changes for m in (few, many)]

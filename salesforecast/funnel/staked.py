@@ -69,7 +69,8 @@ def cards_headline(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataF
         for _, was in metrics.iloc[1:].iterrows()
         if now["bookings"] > 0 and was["bookings"] > 0
     )
-    wins = f"from {style.plural(now['valued'], 'won deal')}"
+    all_of = "" if now["valued"] == now["won"] else f"{style.count(now['valued'])} of "  # the others have no amount
+    wins = f"from {all_of}{style.plural(now['won'], 'won deal')}"
     spark = tuple(trend["bookings"].fillna(0.0)) if trend["bookings"].notna().sum() > 2 else ()
     year = {4: 1, 6: 4, 7: 12}[len(str(now["period"]))]
     bookings = Card(f"Bookings, {now['period']}", money(now["bookings"]), (wins,), moves, spark, year)
@@ -77,7 +78,8 @@ def cards_headline(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataF
     if pd.notna(now["open_amount"]):
         alive = "" if pd.isna(now["alive"]) else f"{style.percent(now['alive'])} of them alive"
         old = cards["Open deals"]
-        of = tuple(line for line in (f"in {style.plural(now['open_deals'], 'open deal')}", alive) if line)
+        undated = f"{style.count(now['undated'])} more have no created date" if now["undated"] > 0 else ""
+        of = tuple(line for line in (f"in {style.plural(now['open_deals'], 'open deal')}", alive, undated) if line)
         moves = tuple((f"deals {against}", change, sure) for against, change, sure in old.changes)
         shown.append(
             Card(

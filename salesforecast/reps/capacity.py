@@ -111,7 +111,7 @@ def finding_capacity(capacity: pd.DataFrame) -> str:
     leave = first["reps_here"] - last["reps_here"]
     people = f"The {style.plural(round(first['reps_here']), 'rep')} here"
     gone = (
-        f"; {style.figure(1)(leave)} of them {'is' if leave < 1.5 else 'are'} expected to leave by then"
+        f"; {style.figure(1)(leave)} of them {'is' if style.figure(1)(leave) == '1.0' else 'are'} expected to leave by then"
         if leave >= 0.05
         else ""
     )

@@ -168,10 +168,9 @@ def finding_fair(fair: pd.DataFrame, own: pd.DataFrame) -> str:
                 f"the win rates of {style.plural(len(known), 'rep')} differ no more than luck makes equal ones differ."
             )
         else:
-            how = (
-                f"all in all reps differ by more than luck (true win rates by about {style.points(points).lstrip('+')}), but it cannot be "
-                f"told who."
-            )
+            wide = points >= 0.005  # what is left beside the noise of few deals may round to nothing
+            spread = f" (true win rates by about {style.points(points).lstrip('+')})" if wide else ""
+            how = f"all in all reps differ by more than luck{spread}, but it cannot be told who."
         return f"**Nobody stands out**: {how}{_would_tell(fair)}{without}"
     sentences = []
     for side, words in (("above", "more"), ("below", "fewer")):
