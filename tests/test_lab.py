@@ -83,14 +83,17 @@ def test_jupyterlab_draws_the_charts_of_a_notebook_without_a_network(address, tm
         tab.open(f"{base}/lab/tree/data_quality.ipynb?token={token}", height=9000)
         tab.until("!!window.jupyterapp && document.querySelectorAll('.jp-Notebook .jp-Cell').length > 10", 120)
         if dark:
-            tab.run("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}).then(() => 1)")
-        tab.until("document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'", 120)
-        tab.run("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 1)")
-        try:
-            tab.until(f"{DRAWN} === {charts}", 60)
-        except AssertionError:
-            tab.picture(tmp_path / "lab.png", whole=False)
-            raise
+            tab.run(
+                "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'}).then(() => 1)"
+            )
+        for left in (4, 3, 2, 1, 0):  # a kernel that is still starting takes no cells, and JupyterLab does not say so
+            tab.run("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 1)")
+            try:
+                tab.until(f"{DRAWN} === {charts}", 30)
+                break
+            except AssertionError:
+                if not left:
+                    raise
         page = tab.run("document.querySelector('.jp-Notebook').innerText")
         assert "Traceback" not in page
         assert "Every analysis is possible with these data." in page

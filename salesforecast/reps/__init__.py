@@ -34,14 +34,12 @@ from salesforecast.reps.fair import chart_fair, chart_luck, fair, finding_fair, 
 from salesforecast.reps.history import chart_history, finding_history, history
 from salesforecast.reps.keeping import (
     chart_keeping,
-    chart_late,
     finding_keeping,
-    finding_late,
     finding_stage_limits,
     keeping,
-    late,
     stage_limits,
 )
+from salesforecast.reps.late import chart_late, finding_late, late
 from salesforecast.reps.mix import expected
 from salesforecast.reps.ramp import chart_ramp, finding_ramp, ramp
 from salesforecast.reps.returns import chart_returns, finding_returns, returns

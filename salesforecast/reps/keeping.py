@@ -1,4 +1,4 @@
-"""Whether deals are kept within the usual time of a stage, by rep and team, and whether that matters."""
+"""Whether deals are kept within the usual time of a stage, by rep and team."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from scipy.stats import norm
 
 from salesforecast import shrinkage, stats, style
 from salesforecast.errors import MissingTable, TooLittleData
-from salesforecast.formats import points_bare
 from salesforecast.observed import FAR, Observed, observed
 from salesforecast.periods import ONE_DAY
 from salesforecast.reps.fair import DELTA, RATE, SURE, extremes
-from salesforecast.reps.mix import expected
-from salesforecast.reps.spells import owners, spells
+from salesforecast.reps.spells import owners
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
 from salesforecast.text import md
@@ -22,11 +20,6 @@ from salesforecast.text import md
 USUAL = 0.8  # of the deals that were won: they had left a stage by its limit
 WINS = 20  # won deals that went through a stage: fewer do not tell what is usual
 FEW = 10  # times a limit was kept or not: nobody is compared on fewer
-AFTER = (180, 90, 30)  # days from the landmark on in which deals are followed: the longest that half of the data allow
-FOLLOW = 20  # deals on either side of a landmark
-CLASSES = 5  # of the chance that a deal's case mix gives it
-LANDMARKS = ("at the limit", "on moving on")
-ALL = "All stages"
 
 
 def stage_limits(crm: Crm) -> pd.DataFrame:
@@ -134,7 +127,7 @@ def keeping(
         When nobody has 10 deals in a stage that were decided.
     """
     seen = observed(crm.deals)
-    visits = _limited(crm, seen, limits)
+    visits = limited(crm, seen, limits)
     day = np.minimum(visits["left"], visits["entered"] + visits["limit"] + 1)
     last = seen.day(min(until - ONE_DAY, crm.as_of))
     visits = visits.assign(day=day, kept=visits["left"] <= visits["entered"] + visits["limit"])
@@ -183,112 +176,12 @@ def keeping(
     return frame.sort_values(["gap_share", by], ascending=[False, True], ignore_index=True)[order]
 
 
-def _limited(crm: Crm, seen: Observed, limits: pd.DataFrame) -> pd.DataFrame:
+def limited(crm: Crm, seen: Observed, limits: pd.DataFrame) -> pd.DataFrame:
+    """The visits of stages that have a limit, as `_visits` has them, with limit (days)."""
     visits = _visits(crm, seen)
     ranks = crm.stages.set_index("stage")["rank"]
     limit = visits["rank"].map(dict(zip(limits["stage"].map(ranks), limits["limit_days"], strict=True)))
     return visits.assign(limit=limit).dropna(subset="limit").astype({"limit": "int64"})
-
-
-def late(crm: Crm, limits: pd.DataFrame) -> pd.DataFrame:
-    """Whether deals past a stage's limit win less, from two landmarks at which it is known whether they are.
-
-    A deal cannot be late that was over before; so deals are compared from a day on which both kinds are open. *At the limit*:
-    deals still open on the first day past it, those that had gone on against those still in the stage. These are also a stage
-    behind. *On moving on*: deals on the day they went on to a later stage, those that did so late against those in time,
-    which are as far. Both sides are brought to the mix of the late ones, by stage and by fifths of the chance that the case
-    mix gives a deal (Hansen 2008): slow kinds of deals may also be won less. Won is the share won within 180 days of that
-    day, open deals counted as undecided (Aalen-Johansen); intervals come from resampling accounts.
-
-    Parameters
-    ----------
-    crm : Crm
-    limits : DataFrame
-        From `stage_limits`.
-
-    Returns
-    -------
-    DataFrame
-        landmark (at the limit, on moving on), stage (a stage, or All stages), limit_days, kept and late (deals), kept_won,
-        late_won (shares), difference_share (late less kept) with lower, upper (95%), within_days (180, or 90 or 30 where the
-        data are shorter). In the order of the funnel.
-
-    Raises
-    ------
-    TooLittleData
-        When no stage has 20 deals on either side.
-    """
-    seen = observed(crm.deals)
-    visits = _limited(crm, seen, limits)
-    last, names, weight = seen.day(crm.as_of), crm.stages.set_index("rank")["stage"], stats.weights(seen.groups)
-    alike = _alike(crm, seen)[visits["deal"]]
-    after = next((days for days in AFTER if 2 * days <= last - seen.first_close), AFTER[-1])
-    frames = []
-    for landmark in LANDMARKS:
-        parts = []
-        for (rank, _), part in visits.groupby(["rank", alike]):
-            deal, left = part["deal"].to_numpy(), part["left"].to_numpy()
-            over = (part["entered"] + part["limit"] + 1).to_numpy()
-            if landmark == "at the limit":
-                zero, there = over, seen.closed[deal] >= over
-            else:
-                zero, there = (
-                    left,
-                    part["onward"].to_numpy() & (seen.closed[deal] > left),
-                )  # a win out of the stage is no move on
-            there = there & (zero <= last) & (zero >= seen.first_close)
-            sides = [there & ((left >= over) == side) for side in (False, True)]
-            won = [_won_after(seen, deal[side], zero[side], last, after, weight) for side in sides]
-            if won[0] is not None and won[1] is not None:
-                parts.append((rank, int(part["limit"].iloc[0]), *(int(side.sum()) for side in sides), np.array(won)))
-        rows = [_together(names[rank], [p for p in parts if p[0] == rank]) for rank in sorted({p[0] for p in parts})]
-        if parts:
-            rows.append({**_together(ALL, parts), "limit_days": np.nan})
-        frames.append(pd.DataFrame(rows).assign(landmark=landmark))
-    found = pd.concat([f for f in frames if len(f)] or frames, ignore_index=True)
-    if found.empty:
-        raise TooLittleData(f"No stage has {FOLLOW} deals in time and as many late ones that can be followed.")
-    found["within_days"] = after
-    return found[["landmark", *(c for c in found if c != "landmark")]]
-
-
-def _together(stage: str, parts: list[tuple]) -> dict[str, object]:
-    """The parts of a stage, or of all, weighted by their late deals, so that both sides have the same mix."""
-    kept, late = sum(p[2] for p in parts), sum(p[3] for p in parts)
-    sides = np.tensordot(np.array([p[3] for p in parts]) / late, np.array([p[4] for p in parts]), axes=1)
-    gap = sides[1] - sides[0]
-    low, high = stats.quantile_interval(gap[1:])
-    return {
-        "stage": stage, "limit_days": parts[0][1], "kept": kept, "late": late, "kept_won": sides[0][0], "late_won": sides[1][0],
-        "difference_share": gap[0], "lower": float(low), "upper": float(high),
-    }  # fmt: skip
-
-
-def _won_after(
-    seen: Observed, deal: np.ndarray, zero: np.ndarray, last: int, after: int, weight: np.ndarray
-) -> np.ndarray | None:
-    """The share won within so many days of a day, (resamplings,); nothing where they are too few, or too young to be followed."""
-    over = seen.closed[deal] <= last
-    length = np.where(over, seen.closed[deal], last) - zero
-    if (last - zero >= after).sum() < FOLLOW:
-        return None
-    outcome = np.where(over, seen.outcome[deal], "open")
-    table = stats.life_table(np.zeros_like(length), length, outcome, seen.group[deal], seen.groups, after + 1)
-    return np.asarray(stats.incidence(table, weight)[0][:, -1])
-
-
-def _alike(crm: Crm, seen: Observed) -> np.ndarray:
-    """The class of each deal by its chance from the case mix: fast kinds of deals are also won more often, or less."""
-    rows = (
-        expected(spells(crm, since=crm.first_day, until=crm.as_of + ONE_DAY))
-        if "rep_id" in seen.deals
-        else pd.DataFrame()
-    )
-    if rows.empty:
-        return np.zeros(len(seen.deals), dtype="int64")
-    odds = seen.deals["opportunity_id"].map(rows.groupby("opportunity_id")["odds"].mean())
-    edges = np.unique(odds.quantile(np.arange(1, CLASSES) / CLASSES))
-    return np.where(odds.isna(), -1, np.searchsorted(edges, odds.fillna(0.0)))
 
 
 def _segment(seen: Observed) -> np.ndarray:
@@ -331,29 +224,6 @@ def finding_keeping(keeping: pd.DataFrame) -> str:
     return f"{share}; **{md(first[by])}** keeps {at} where {usual} is usual{more}."
 
 
-def finding_late(late: pd.DataFrame) -> str:
-    """One or two sentences: whether late deals win less by more than 2 points, and whether they still do when they are as far."""
-    said = []
-    for row in late[late["stage"] == ALL].itertuples():
-        who = (
-            "Deals still in a stage past its limit"
-            if row.landmark == "at the limit"
-            else "Once they moved on, late deals"
-        )
-        interval = f"(95% interval of the difference {style.between(row.lower, row.upper, points_bare)} points)"
-        if not (row.upper < -DELTA or row.lower > DELTA):
-            said.append(
-                f"{who} **cannot be told apart** from those in time: {style.percent(row.late_won)} and "
-                f"{style.percent(row.kept_won)} were won."
-            )
-        else:
-            less = "less" if row.difference_share < 0 else "more"
-            said.append(
-                f"{who} win {less}: **{style.percent(row.late_won)}** against {style.percent(row.kept_won)} {interval}."
-            )
-    return " ".join(said)
-
-
 def chart_keeping(keeping: pd.DataFrame) -> alt.LayerChart:
     """The share of limits kept, with the usual of the same stages."""
     by = "rep" if "rep" in keeping else keeping.columns[0]
@@ -361,14 +231,4 @@ def chart_keeping(keeping: pd.DataFrame) -> alt.LayerChart:
     return style.dots(
         data, "kept_share", by, verdict="verdict", columns=(("usual_share", "Usual", style.percent), ("n", "Decided", style.count)),
         title="Deals that left a stage by its limit", subtitle=f"Share; 95% intervals; most beyond the usual first{cut}",
-    )  # fmt: skip
-
-
-def chart_late(late: pd.DataFrame) -> alt.LayerChart:
-    """How much less late deals win, stage by stage, from either landmark."""
-    data, days = late.assign(label=late["stage"] + ", " + late["landmark"]), late["within_days"].iloc[0]
-    return style.dots(
-        data, "difference_share", "label", fmt=style.points, line=0.0, line_label="no difference",
-        columns=(("late_won", "Late", style.percent), ("kept_won", "In time", style.percent)),
-        title="Share won of late deals less that of those in time", subtitle=f"Within {days} days; points; 95% intervals",
     )  # fmt: skip

@@ -222,7 +222,11 @@ def finding_realism(realism: pd.DataFrame) -> str:
     """One sentence: how many targets stretch and can be met, and how many hardly can."""
     total, (hardly, hard, fit, easy, sure) = int(realism["n"].sum()), (int(n) for n in realism["n"])
     more = [f"{n} {words}" for n, words in ((hard, "are hard to meet"), (easy, "are easy")) if n]
-    rest = [*more, f"{hardly} can hardly be met (chance under 1 in 10)", f"{sure} will very likely be met anyway (over 9 in 10)"]
+    rest = [
+        *more,
+        f"{hardly} can hardly be met (chance under 1 in 10)",
+        f"{sure} will very likely be met anyway (over 9 in 10)",
+    ]
     return f"**{fit} of {total} targets** are a stretch that can be met; {', '.join(rest)}."
 
 
