@@ -89,7 +89,7 @@ def test_jupyterlab_draws_the_charts_of_a_notebook_without_a_network(address, tm
         for left in (4, 3, 2, 1, 0):  # a kernel that is still starting takes no cells, and JupyterLab does not say so
             tab.run("window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => 1)")
             try:
-                tab.until(f"{DRAWN} === {charts}", 30)
+                tab.until(f"{DRAWN} === {charts}", 15)
                 break
             except AssertionError:
                 if not left:
