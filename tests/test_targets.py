@@ -407,7 +407,7 @@ def test_every_target_is_in_the_sentence_on_whether_targets_can_be_met():
     said = pd.DataFrame({"n": [1, 16, 4, 0, 2]})
     assert targets.finding_realism(said) == (
         "**4 of 23 targets** are a stretch that can be met; 16 are hard to meet, 1 can hardly be met (chance under 1 in 10), "
-        "2 will be met anyway."
+        "2 will very likely be met anyway (over 9 in 10)."
     )
 
 
