@@ -77,6 +77,7 @@ class Tab:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # as if nobody else had the screen
         self.complaints.clear()
         self._loaded = False
         self.ask("Page.navigate", url=address)
