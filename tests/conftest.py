@@ -35,6 +35,15 @@ def sample():
     return sf.clean(sf.load(SAMPLE))[0]
 
 
+@pytest.fixture(scope="module")
+def kernels_find_the_package():
+    """For tests that run notebooks: `pytestmark = pytest.mark.usefixtures("kernels_find_the_package")`."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+    yield
+    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
 @pytest.fixture
 def write(tmp_path):
     """Write an export: file name -> CSV text; gives the folder."""

@@ -33,6 +33,8 @@ from salesforecast.report.recommendations import options, recommended
 from salesforecast.report.results import Result, Said
 from salesforecast.stakes import Forecast, Stake
 
+pytestmark = pytest.mark.usefixtures("kernels_find_the_package")
+
 EVIL = [
     "<script>document.title='harm'</script>", "</script><img src=x onerror=alert(1)>", "[a](javascript:alert(1))", "javascript:alert(1)",
     '=HYPERLINK("http://harm.example","x")', "+1+1", "-2+3", "@SUM(A1)", "\u202eevil\u202c", "x" * 10_000, "../../x", "CON", "a/b\\c:d*?[e]'",
@@ -73,14 +75,6 @@ LACKS = [
     "## What did it bring?",
 ]
 QUIET = ["# Quiet", ("parameters", 'period: str = "2025Q2"'), "## Nothing?", "1 + 1"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kernels_find_the_package():
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
-    yield
-    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
 @pytest.fixture(scope="module")

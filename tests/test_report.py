@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import html
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from salesforecast.errors import ReportError, SettingError
 from salesforecast.page import digest, runtime
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.usefixtures("kernels_find_the_package")
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 ROOT = Path(__file__).parent.parent
 HOSTILE = "</script><script>document.title='harm'</script><img src=x onerror=\"document.title='harm'\"> **Ann** & Co"
@@ -97,14 +97,6 @@ def written(path, cells, **about):
         nb.cells.append(new(source, id=f"c{number}", metadata={"tags": [tag]} if tag else {}))
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nb, path)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kernels_find_the_package():
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
-    yield
-    os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from scipy.stats import gamma
 
 from salesforecast import style
 from salesforecast.errors import TooLittleData
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, deal_size
 from salesforecast.text import md
 
 ALARMS = 0.2  # false alarms expected a look, over all nodes together
@@ -58,7 +58,7 @@ def exceptions(
         )
     year = between(sales, since - pd.DateOffset(years=1), since)
     year = year if len(year) else sales
-    deal = float((year["amount"] ** 2).sum() / year["amount"].sum())
+    deal = deal_size(year)
     common = float(nodes["booked"].sum() / nodes["due"].sum())
     mean = nodes["due"].to_numpy() * max(common, 1e-9)
     z = (nodes["booked"].to_numpy() - mean) / np.sqrt(mean * deal)

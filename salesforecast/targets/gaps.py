@@ -66,12 +66,7 @@ def gap(
     Price, volume and mix as in standard cost accounting (Horngren, Datar & Rajan, Cost Accounting, on sales variances).
 
     """
-    if item not in sales:
-        raise unknown("column of what was sold", item, [c for c in sales if c not in ("day", "amount")])
-    if np.isnan(target):
-        raise TooLittleData("There is no target for this period, so there is no gap. Add the table of targets.")
-    now = between(sales, span.since, min(as_of + ONE_DAY, span.until))
-    base = between(sales, span.since - pd.DateOffset(years=1), span.since)
+    now, base = _held_against(sales, span, as_of, item, target)
     share = due(days, span, as_of)
     parts = split(now, base, pd.Series({"": target * share}), item).iloc[0]
     rest = {"timing": target * (share - 1), **parts}
@@ -82,6 +77,18 @@ def gap(
     return pd.DataFrame(rows, columns=["part", "cents", "n"]).assign(amount=lambda f: f["cents"] / 100)[
         ["part", "amount", "n"]
     ]
+
+
+def _held_against(
+    sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, column: str, target: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What was sold in the period so far, and in the year before it; refused without the column or a target."""
+    if column not in sales:
+        raise unknown("column of what was sold", column, [c for c in sales if c not in ("day", "amount")])
+    if np.isnan(target):
+        raise TooLittleData("There is no target for this period, so there is no gap. Add the table of targets.")
+    now = between(sales, span.since, min(as_of + ONE_DAY, span.until))
+    return now, between(sales, span.since - pd.DateOffset(years=1), span.since)
 
 
 def split(now: pd.DataFrame, base: pd.DataFrame, expected: pd.Series, item: str, by: str = "") -> pd.DataFrame:
@@ -211,12 +218,7 @@ def where(
         The column of `by`, target, assumed (flag: no target of its own), due, booked, ahead, share (of the whole's), volume,
         price, mix, new_items (they add up to ahead, in whole cents); most behind first, and the row All.
     """
-    if by not in sales:
-        raise unknown("column of what was sold", by, [c for c in sales if c not in ("day", "amount")])
-    if np.isnan(total):
-        raise TooLittleData("There is no target for this period, so there is no gap. Add the table of targets.")
-    now = between(sales, span.since, min(as_of + ONE_DAY, span.until))
-    base = between(sales, span.since - pd.DateOffset(years=1), span.since)
+    now, base = _held_against(sales, span, as_of, by, total)
     share = due(days, span, as_of)
     usual = base.groupby(by)["amount"].sum()
     names = sorted({*now[by], *usual.index, *wanted.index})

@@ -11,7 +11,7 @@ from salesforecast import shrinkage
 from salesforecast.errors import TooLittleData, unknown
 from salesforecast.periods import ONE_DAY, Period, period_at
 from salesforecast.targets.pattern import A_YEAR, Pattern, log_ratio, pattern
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, deal_size
 from salesforecast.targets.staffing import there
 
 DRAWS = 1000
@@ -107,7 +107,7 @@ def company(sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, days: Patter
     past = np.asarray(when <= as_of)
     whole = float(weight.sum())
     level = _level(sales, days, begun)
-    deal = float((year["amount"] ** 2).sum() / year["amount"].sum())
+    deal = deal_size(year)
     booked = float(between(sales, span.since, min(as_of + ONE_DAY, span.until))["amount"].sum())
     share = float(weight[past].sum() / whole) if whole > 0 else float(past.mean())
     shared = _believed(_errors(sales, days, deal, 0.0, 0.0))

@@ -13,7 +13,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.targets.outlook import LEVEL
 from salesforecast.targets.pattern import Pattern, path, wandering
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, deal_size
 
 FEW_PERIODS = 3  # past periods: from fewer no band is drawn
 
@@ -73,7 +73,7 @@ def _by_luck(sales: pd.DataFrame, span: Period, target: float) -> float:
     year = between(sales, span.since - pd.DateOffset(years=1), span.since)
     if year.empty or not target > 0:
         return float("nan")
-    return float((year["amount"] ** 2).sum() / year["amount"].sum() / target)
+    return deal_size(year) / target
 
 
 def last_known(pace: pd.DataFrame) -> pd.Series:

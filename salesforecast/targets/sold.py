@@ -73,6 +73,17 @@ def settled(sales: pd.DataFrame, until: pd.Timestamp, fiscal_year_start: int = 1
     return pd.Timestamp(quarters.loc[enough.idxmax(), "since"])
 
 
+def deal_size(sales: pd.DataFrame) -> float:
+    """The variance that one more unit of money brings when deals come by chance: the mean squared amount over the mean amount.
+
+    Examples
+    --------
+    >>> deal_size(pd.DataFrame({"amount": [1.0, 3.0]}))
+    2.5
+    """
+    return float((sales["amount"] ** 2).sum() / sales["amount"].sum())
+
+
 def between(sales: pd.DataFrame, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
     """What was sold from `since` up to, without, `until`."""
     return sales[sales["day"].between(since, until, inclusive="left")]
