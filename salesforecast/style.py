@@ -18,13 +18,11 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import words
+from salesforecast.columns import COLUMNS, Column, column, verdict
 from salesforecast.formats import (
-    COLUMNS,
     MISSING,
-    Column,
     between,
     change,
-    column,
     count,
     currency_in_use,
     day,
@@ -39,7 +37,6 @@ from salesforecast.formats import (
     share,
     times,
     use_currency,
-    verdict,
 )
 from salesforecast.shapes import (
     ACCENT,

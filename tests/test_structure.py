@@ -21,6 +21,7 @@ ROWS = [
     {"quick", "errors", "keys", "stakes"},
     {"words"},
     {"formats"},
+    {"columns"},
     {"asof"},
     {"tables", "periods", "stats", "shrinkage", "shapes", "workdays"},
     {"style", "synthetic", "text", "observed", "privacy", "keeping", "goals"},

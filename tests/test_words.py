@@ -7,7 +7,7 @@ import tomllib
 import pandas as pd
 import pytest
 
-from salesforecast import formats, style, words
+from salesforecast import columns, formats, style, words
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import SettingError
 from salesforecast.report import summary
@@ -115,7 +115,7 @@ def test_every_language_has_the_same_labels_with_the_same_places_to_fill(tag):
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_every_header_of_a_known_column_has_its_word(tag):
     known = words.language(tag).words
-    wanted = {c.header for c in formats.COLUMNS.values()} | {c.unit for c in formats.COLUMNS.values()}
+    wanted = {c.header for c in columns.COLUMNS.values()} | {c.unit for c in columns.COLUMNS.values()}
     assert {w for w in wanted if w and w not in {"%", "×"}} - set(known) == set()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from salesforecast import formats
+from salesforecast import columns, formats
 from salesforecast.report.results import Result
 from salesforecast.text import UNSEEN, clean
 
@@ -95,7 +95,7 @@ def _sheet(book: Any, name: str, frame: pd.DataFrame, head: Any, looks: dict[str
     shown = frame.head(ROWS)
     forms = _forms(shown)
     for place, column in enumerate(shown):
-        title = formats.column(column).header or str(column)
+        title = columns.column(column).header or str(column)
         sheet.write_string(0, place, _text(title), head)
         values = shown[column]
         widths = [len(title)]
@@ -142,7 +142,7 @@ def _forms(frame: pd.DataFrame) -> Mapping[Any, str]:
     found: dict[Any, str] = {}
     before = ""
     for column in frame:
-        form = _form(formats.column(column).format, frame[column])
+        form = _form(columns.column(column).format, frame[column])
         if bound := RANGE.match(str(column)):
             form = found.get(bound[1], "") or before or form
         else:

@@ -6,7 +6,8 @@ import math
 
 import pandas as pd
 
-from salesforecast.formats import Format, column, missing, speaker
+from salesforecast.columns import column
+from salesforecast.formats import Format, missing, speaker
 from salesforecast.shapes.frame import (
     GREY,
     INK,

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import words as languages
-from salesforecast.formats import MISSING, Format, between, column, missing, speaker
+from salesforecast.columns import column
+from salesforecast.formats import MISSING, Format, between, missing, speaker
 from salesforecast.shapes.frame import (
     ACCENT,
     GREY,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from salesforecast.formats import Format, between, column, speaker
+from salesforecast.columns import column
+from salesforecast.formats import Format, between, speaker
 from salesforecast.shapes.frame import (
     ACCENT,
     GREY,
