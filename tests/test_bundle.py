@@ -154,10 +154,7 @@ def test_the_summary_in_persian_runs_from_right_to_left_with_its_labels_and_figu
     written(tmp_path / "notebooks/reps.ipynb", persian)
     (tmp_path / "out").mkdir()
     shutil.copy(made[0] / "ledger.parquet", tmp_path / "out")  # what became of the first is to be said too
-    try:
-        report.run([], tmp_path / "out/2025Q2", folder=tmp_path)
-    finally:
-        words.use("en")
+    report.run([], tmp_path / "out/2025Q2", folder=tmp_path)
     raw = (tmp_path / "out/2025Q2/index.html").read_text("utf-8")
     assert '<html lang="fa" dir="rtl">' in raw
     page, known = text(tmp_path / "out/2025Q2/index.html").replace("\u00a0", " "), words.language("fa").words

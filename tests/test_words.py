@@ -15,12 +15,6 @@ from salesforecast.report import summary
 LANGUAGES = ["fa", "hu", "nb", "uk", "zh"]
 
 
-@pytest.fixture(autouse=True)
-def english_again():
-    yield
-    words.use("en")
-
-
 def written(tag, say, *values, **options):
     words.use(tag)
     with words.labels():
