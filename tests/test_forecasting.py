@@ -484,6 +484,7 @@ def worked():
 
 BY_HAND = {
     "bias": ((17 - 20) + (14 - 10)) / 2,
+    "relative_bias": ((17 - 20) + (14 - 10)) / 30,
     "mae": (3 + 4) / 2,
     "wape": 7 / 30,
     "mase": (3 / 4 + 4 / 4) / 2,  # mean change (2 + 4 + 6) / 3

@@ -23,6 +23,11 @@ def bias(e: pd.DataFrame) -> float:
     return float((e["mean"] - e["actual"]).mean())
 
 
+def relative_bias(e: pd.DataFrame) -> float:
+    """The sum of forecast minus actual over the sum of absolute actuals, a fraction; missing where all actuals are 0."""
+    return _ratio((e["mean"] - e["actual"]).sum(), e["actual"].abs().sum())
+
+
 def mae(e: pd.DataFrame) -> float:
     """The mean absolute error, in the unit of the series."""
     return float((e["mean"] - e["actual"]).abs().mean())
@@ -97,6 +102,7 @@ def msis(e: pd.DataFrame) -> float:
 
 MEASURES: dict[str, Measure] = {
     "bias": bias,
+    "relative_bias": relative_bias,
     "mae": mae,
     "wape": wape,
     "mase": mase,

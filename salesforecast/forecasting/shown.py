@@ -19,7 +19,10 @@ from salesforecast.forecasting.panel import Panel
 from salesforecast.formats import Format, between, money, percent, plural, speaker
 from salesforecast.text import md, opening
 
-WORDS = {"horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by", "difference": "error_difference"}
+WORDS = {
+    "horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by", "bias": "mean_error", "relative_bias": "bias",
+    "difference": "error_difference",
+}  # fmt: skip
 MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
 
 

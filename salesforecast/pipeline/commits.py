@@ -26,20 +26,22 @@ def calls(crm: Crm) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        submitted_at; period (label); level; rep_id, team, region ("" for all); amount (money); submitter (a number for level,
-        rep_id, team and region); by submitted_at.
+        submitted_at; period (label), since and until (its first day, and the first one after it); level; rep_id, team, region
+        ("" for all); amount (money); submitter (a number for level, rep_id, team and region); by submitted_at.
     """
     columns = ["submitted_at", "period", "level", *WHOSE, "amount"]
     if "calls" not in crm:
-        none = pd.DataFrame({c: [] for c in [*columns, "submitter"]})
-        return none.astype({"submitted_at": "datetime64[us]", "amount": float, "submitter": int})
+        none = pd.DataFrame({c: [] for c in [*columns, "since", "until", "submitter"]})
+        days = dict.fromkeys(["submitted_at", "since", "until"], "datetime64[us]")
+        return none.astype({**days, "amount": float, "submitter": int})
     rows = crm.calls
     if "category" in rows:
         rows = rows[rows["category"].fillna(COMMIT).str.strip().str.casefold() == COMMIT]
     rows = rows.reindex(columns=columns)
     labels = {c: rows[c].astype(object).where(rows[c].notna(), "") for c in ("level", *WHOSE)}
-    named = {label: _label(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
-    rows = rows.assign(**labels, period=rows["period"].map(named))
+    spans = {label: _span(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
+    named = {c: rows["period"].map({k: getattr(s, c) for k, s in spans.items() if s}) for c in ("label", "since", "until")}
+    rows = rows.assign(**labels, period=named["label"], since=named["since"], until=named["until"])
     rows = rows[rows["period"].notna() & rows["submitted_at"].notna() & rows["amount"].notna()]
     rows = rows.sort_values(["submitted_at", "period", "level", *WHOSE], kind="stable", ignore_index=True)
     return rows.assign(submitter=rows.groupby(["level", *WHOSE], sort=True).ngroup())
@@ -79,7 +81,7 @@ def said(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, span: Perio
         return pd.DataFrame({c: [] for c in COLUMNS})
     sold = _sold(won, who, known)
     rest = np.maximum(now["amount"].to_numpy() - _booked(sold, now, span.since, day), 0.0)
-    factor = _biases(known, sold, day, span.fiscal_year_start)["factor"]
+    factor = _biases(known, sold, day)["factor"]
     mine = factor.reindex(now["submitter"]).fillna(1.0).to_numpy()
     of_all = float(won.loc[(won["closed_date"] >= span.since) & (won["closed_date"] <= day), "amount"].sum())
     frame = pd.DataFrame({"level": now["level"].to_numpy(), "n": 1, "called": rest, "corrected": rest * mine})
@@ -88,9 +90,7 @@ def said(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, span: Perio
     return sums.sort_values(["n", "level"], ascending=[False, True], ignore_index=True)
 
 
-def biases(
-    called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, day: pd.Timestamp, fiscal_year_start: int = 1
-) -> pd.DataFrame:
+def biases(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
     """What came of each submitter's past calls: of the periods that were over by the day, calls made while they ran.
 
     Parameters
@@ -98,7 +98,6 @@ def biases(
     called, who, won
         As in `said`.
     day : Timestamp
-    fiscal_year_start : int
 
     Returns
     -------
@@ -107,21 +106,17 @@ def biases(
         period's mean per call summed over periods, money); factor (what to multiply the next such call by: came over said,
         drawn to that of the level, and that to 1); by level and submitter.
     """
-    found = _biases(called, _sold(won, who, called), day, fiscal_year_start)
+    found = _biases(called, _sold(won, who, called), day)
     whose = called.drop_duplicates("submitter").set_index("submitter")[["level", *WHOSE]]
     return whose.join(found.drop(columns="level"), how="inner").sort_index().reset_index(drop=True)
 
 
-def _biases(
-    called: pd.DataFrame, sold: dict[int, tuple[np.ndarray, np.ndarray]], day: pd.Timestamp, fiscal_year_start: int
-) -> pd.DataFrame:
+def _biases(called: pd.DataFrame, sold: dict[int, tuple[np.ndarray, np.ndarray]], day: pd.Timestamp) -> pd.DataFrame:
     """By submitter: level, periods, calls, said, came, factor."""
-    spans = {label: period(label, fiscal_year_start) for label in called["period"].unique()}
-    since, until = (called["period"].map({k: getattr(s, c) for k, s in spans.items()}) for c in ("since", "until"))
-    over = (until <= day + ONE_DAY) & (called["submitted_at"] >= since) & (called["submitted_at"] < until)
-    rows, since, last = called[over], since[over], until[over] - ONE_DAY
-    made = rows["submitted_at"].dt.normalize()
-    booked, whole = (_booked(sold, rows, since, upto) for upto in (made, last))
+    at, since, until = called["submitted_at"], called["since"], called["until"]
+    rows = called[(until <= day + ONE_DAY) & (at >= since) & (at < until)]
+    made, last = rows["submitted_at"].dt.normalize(), rows["until"] - ONE_DAY
+    booked, whole = (_booked(sold, rows, rows["since"], upto) for upto in (made, last))
     rows = rows.assign(said=np.maximum(rows["amount"].to_numpy() - booked, 0.0), came=whole - booked, calls=1)
     by = rows.groupby(["submitter", pd.factorize(rows["period"])[0]])
     by = by[["said", "came"]].mean().assign(calls=by["calls"].sum(), periods=1)
@@ -176,9 +171,9 @@ def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
     return (part / whole.where(whole > 0)).fillna(1.0)
 
 
-def _label(text: str, fiscal_year_start: int) -> str | None:
-    """The period's usual name; none for what is no period."""
+def _span(text: str, fiscal_year_start: int) -> Period | None:
+    """None for what is no period."""
     try:
-        return period(text, fiscal_year_start).label
+        return period(text, fiscal_year_start)
     except SettingError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ class Seen:
     arrivals: Arrivals
     ended: pd.DataFrame
 
-    @property
+    @cached_property
     def won(self) -> pd.DataFrame:
         """The won deals with a closed date and an amount."""
         return self.ended[(self.ended["outcome"] == "won") & self.ended["closed_date"].notna()].fillna({"amount": 0.0})

@@ -41,7 +41,8 @@ class Origin:
 
 def between(won: pd.DataFrame, since: pd.Timestamp, last: pd.Timestamp) -> float:
     """The bookings from the day `since` to the day `last`, both counted."""
-    return float(won.loc[(won["closed_date"] >= since) & (won["closed_date"] <= last), "amount"].sum())
+    closed = won["closed_date"].to_numpy()
+    return float(won["amount"].to_numpy()[(closed >= since.to_datetime64()) & (closed <= last.to_datetime64())].sum())
 
 
 def forecasts(
@@ -85,7 +86,7 @@ def forecasts(
     found |= {"stage_share": booked + float(by_deals[0]), "amount_share": booked + float(by_amounts[0])}
     due = here.panel[~(here.panel["due"] > (here.last - here.day).days)]
     amount = due["amount"].fillna(_mean(won, here.day))
-    known = pd.concat([o.panel for o in past])
+    known = pd.concat([o.panel[["opportunity_id", "stage"]] for o in past])
     rates = (known["opportunity_id"].isin(won.index)).groupby(known["stage"]).mean()
     found["stage_rate"] = booked + float((amount * due["stage"].map(rates).fillna(0)).sum())
     if crm_probability is not None:
@@ -110,8 +111,10 @@ def _shares(here: Origin, won: pd.DataFrame, past: list[Origin], ahead: int) -> 
         kind = _kinds(o, spans, stages).ravel()
         for k, values in enumerate((came > 0, np.ones(came.shape), came, amount)):
             sums[k] += np.bincount(kind, weights=values.ravel(), minlength=sums.shape[1])
-        fresh = won[~won.index.isin(o.panel["opportunity_id"])]
-        unseen += [between(fresh, o.day + ONE_DAY, o.day + pd.Timedelta(days=int(d))) for d in spans]
+        days = (won["closed_date"] - o.day).dt.days.to_numpy()
+        near = np.flatnonzero((days > 0) & (days <= spans.max()))
+        fresh = near[~won.index[near].isin(o.panel["opportunity_id"])]
+        unseen += won["amount"].to_numpy()[fresh] @ (days[fresh, None] <= spans)
     mine = _kinds(here, _spans(here, ahead), stages)
     amount = here.panel["amount"].fillna(usual).to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -125,7 +125,7 @@ def biases(crm: Crm) -> pd.DataFrame:
         )
     ended = panels.closings(crm)
     won = ended[(ended["outcome"] == "won") & ended["closed_date"].notna()].fillna({"amount": 0.0})
-    found = commits.biases(called, commits.people(crm), won, crm.as_of, crm.settings.fiscal_year_start)
+    found = commits.biases(called, commits.people(crm), won, crm.as_of)
     if found.empty:
         raise TooLittleData("No period that was called is over, so nothing is known of the calls' bias.")
     names = crm.reps.set_index("rep_id")["rep"] if "reps" in crm else pd.Series(dtype="str")
