@@ -8,10 +8,10 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from salesforecast import channels, style
 from salesforecast.channels import credit, markov, shapley
 from salesforecast.channels.attribution import METHODS

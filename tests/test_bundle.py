@@ -18,10 +18,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from python_calamine import CalamineWorkbook
 from test_report import elements, written
 
+from conftest import ROOT
 from salesforecast import keeping, report, words
 from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load

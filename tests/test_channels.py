@@ -6,11 +6,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, altered, deals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import salesforecast as sf
+from conftest import ROOT, altered, deals
 from salesforecast import channels, stats, synthetic
 from salesforecast.channels.entries import KINDS
 from salesforecast.channels.fair import counted, fit

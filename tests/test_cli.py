@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SAMPLE
 
+from conftest import ROOT, SAMPLE
 from salesforecast import cli
 
 DEALS = "opportunity_id,stage,outcome,amount,created_date,closed_date\na,Open,open,5,2025-01-02,\nb,Won,won,7,2025-01-03,2025-02-03\n"

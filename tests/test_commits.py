@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import altered
 
 import salesforecast as sf
+from conftest import altered
 from salesforecast import periods, pipeline, synthetic
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.pipeline import backtesting, combination, commits, panels, value

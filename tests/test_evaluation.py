@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, altered
 
 import salesforecast as sf
+from conftest import ROOT, altered
 from salesforecast import forecasting
 from salesforecast.periods import period
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import deals
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import deals
 from salesforecast import funnel, synthetic
 from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.periods import period

@@ -5,10 +5,10 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from salesforecast.errors import DataError, SettingError, TooLittleData
 from salesforecast.forecasting import hierarchy as h
 from salesforecast.forecasting import reconciliation as r

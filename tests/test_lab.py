@@ -11,8 +11,8 @@ import time
 
 import browser
 import pytest
-from conftest import ROOT, SAMPLE
 
+from conftest import ROOT, SAMPLE
 from salesforecast import cli, lab, report
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import altered
 
+from conftest import altered
 from salesforecast import goals, periods, pipeline, synthetic
 from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.formats import money

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, SAMPLE, deals
 from scipy.stats import norm
 
 import salesforecast as sf
+from conftest import ROOT, SAMPLE, deals
 from salesforecast import reps, shrinkage, style, synthetic
 from salesforecast.errors import CannotSay, MissingTable, SettingError, TooLittleData
 from salesforecast.periods import period

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from test_reps import benchmark
 from test_reps_work import Q2, YEAR, hired, only
 
 import salesforecast as sf
+from conftest import ROOT
 from salesforecast import reps, shrinkage, style
 from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.periods import period

@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 from salesforecast import channels, style
 from salesforecast.channels.saturation import adstock, hill
 from salesforecast.errors import DataError, TooLittleData

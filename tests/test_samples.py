@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT
 
 import salesforecast as sf
+from conftest import ROOT
 from salesforecast.crm import values
 from salesforecast.crm.files import read
 from salesforecast.errors import DataError

@@ -132,7 +132,9 @@ def test_tables_have_four_digits_and_name_the_level_of_their_bounds():
         list(table.columns) == ["period", "actual", "lower_80", "upper_80", "held"] and table["actual"].iloc[0] == 1235
     )
     frame = shown.table_scores(
-        pd.DataFrame({"model": ["m"], "horizon": [1], "n": [36], "mase": [1.23456], "bias": [-123456.7], "relative_bias": [-0.1]})
+        pd.DataFrame(
+            {"model": ["m"], "horizon": [1], "n": [36], "mase": [1.23456], "bias": [-123456.7], "relative_bias": [-0.1]}
+        )
     )
     assert frame.iloc[0].to_dict() == {
         "model": "m",

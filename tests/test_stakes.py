@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import deals
 
+from conftest import deals
 from salesforecast import channels, funnel, pipeline, reps, targets
 from salesforecast.periods import period
 from salesforecast.stakes import Forecast, Stake, kept, stake

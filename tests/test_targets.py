@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from salesforecast import periods, synthetic, targets
 from salesforecast.errors import CannotSay, DataError, MissingTable, SettingError, TooLittleData
 from salesforecast.tables import Crm

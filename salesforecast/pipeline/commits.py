@@ -40,7 +40,9 @@ def calls(crm: Crm) -> pd.DataFrame:
     rows = rows.reindex(columns=columns)
     labels = {c: rows[c].astype(object).where(rows[c].notna(), "") for c in ("level", *WHOSE)}
     spans = {label: _span(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
-    named = {c: rows["period"].map({k: getattr(s, c) for k, s in spans.items() if s}) for c in ("label", "since", "until")}
+    named = {
+        c: rows["period"].map({k: getattr(s, c) for k, s in spans.items() if s}) for c in ("label", "since", "until")
+    }
     rows = rows.assign(**labels, period=named["label"], since=named["since"], until=named["until"])
     rows = rows[rows["period"].notna() & rows["submitted_at"].notna() & rows["amount"].notna()]
     rows = rows.sort_values(["submitted_at", "period", "level", *WHOSE], kind="stable", ignore_index=True)
