@@ -12,7 +12,7 @@ from salesforecast import stats
 from salesforecast.errors import MissingTable, TooLittleData, unknown
 from salesforecast.tables import TABLES
 
-ENOUGH = 10  # at risk: below this a curve is not followed further
+ENOUGH = 10  # a curve is followed while no deal at risk stands for more than one in so many
 ENOUGH_NOW = 5  # the same within one period, whose interval tells the rest
 NEARLY_ALL = 0.99  # of all wins: the age by which they have come is the horizon; open deals older than it have stalled
 BLOCKS = 8  # of time: fewer say too little of how one differs from the next
@@ -107,9 +107,16 @@ def need(deals: pd.DataFrame, *columns: str) -> None:
         raise MissingTable(f"This needs {what}.")
 
 
-def followed(at_risk: np.ndarray, enough: int = ENOUGH) -> int:
-    """The last age to which a curve is followed, with enough deals at risk at each age up to it; -1 when at none."""
-    thin = np.flatnonzero(at_risk < enough)
+def followed(table: stats.LifeTable, enough: int = ENOUGH) -> int:
+    """The last age to which a curve is followed; -1 when to none.
+
+    Up to it one deal stands for no more than one in `enough` of all: those at risk over the share still undecided is how
+    many would be at risk had none been decided. Few at risk since nearly all are decided is the end of the story, not a
+    short history.
+    """
+    at_risk, decided = table.at_risk(), (table.won + table.lost).sum(axis=0)
+    after = np.cumprod(1 - decided / np.maximum(at_risk, 1))
+    thin = np.flatnonzero(at_risk < np.maximum(enough * np.r_[1.0, after[:-1]], 1))
     return int(thin[0]) - 1 if len(thin) else len(at_risk) - 1
 
 
@@ -123,7 +130,7 @@ def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
     """
     last = seen.day(as_of)
     ages = int(max(1, last - seen.created.min() + 1))
-    end = followed(seen.table(-FAR, last, ages, np.zeros_like(seen.group)).at_risk())
+    end = followed(seen.table(-FAR, last, ages, np.zeros_like(seen.group)))
     won = int((seen.outcome == "won").sum())
     if end < 1 or won < ENOUGH:
         raise TooLittleData(
@@ -133,9 +140,10 @@ def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
     return seen.table(-FAR, last, end + 1), end
 
 
-def settled(won: np.ndarray) -> bool:
-    """Whether a curve has ended its rise: in the last fifth of its ages come fewer than 3% of its wins."""
-    return bool(won[int(0.8 * (len(won) - 1))] >= 0.97 * won[-1])
+def settled(won: np.ndarray, lost: np.ndarray) -> bool:
+    """Whether a curve has ended its rise: fewer than 3% of its wins come in the last fifth of its ages, or could still come."""
+    late, undecided = won[-1] - won[int(0.8 * (len(won) - 1))], 1 - won[-1] - lost[-1]
+    return bool(min(late, undecided) <= 0.03 * won[-1])
 
 
 def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
@@ -147,8 +155,8 @@ def horizon(seen: Observed, as_of: pd.Timestamp) -> int:
         When the data are too short to see nearly all wins.
     """
     table, end = whole(seen, as_of)
-    won, _ = stats.incidence(table, np.ones((1, seen.groups)))
-    if not settled(won[0]):
+    won, lost = stats.incidence(table, np.ones((1, seen.groups)))
+    if not settled(won[0], lost[0]):
         raise TooLittleData(
             f"Deals can be followed for {end} days, and wins still come at that age, so it cannot be said by when nearly all "
             f"have come. A longer history would tell."

@@ -124,7 +124,7 @@ def ages(entries: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        channel; n, won, lost, undecided; followed (days, with at least 10 at risk at each age); settled (the curve has ended its
+        channel; n, won, lost, undecided; followed (days, `observed.followed`); settled (the curve has ended its
         rise by then); horizon (the age by which 99% of its wins have come, where settled).
     """
     rows = []
@@ -132,9 +132,9 @@ def ages(entries: pd.DataFrame) -> pd.DataFrame:
         entry, exit, outcome = (part[c].to_numpy() for c in ("entry", "exit", "outcome"))
         top = int(exit.max()) + 1
         table = stats.life_table(entry, exit, outcome, np.zeros(len(part), dtype="int64"), 1, top)
-        end, counts = followed(table.at_risk()), pd.Series(outcome).value_counts()
-        won = stats.incidence(table, np.ones((1, 1)))[0][0, : end + 1]
-        flat = bool(end >= 1 and len(part) >= FOLLOWED and counts.get("won", 0) >= ENOUGH and settled(won))
+        end, counts = followed(table), pd.Series(outcome).value_counts()
+        won, lost = (curve[0, : end + 1] for curve in stats.incidence(table, np.ones((1, 1))))
+        flat = bool(end >= 1 and len(part) >= FOLLOWED and counts.get("won", 0) >= ENOUGH and settled(won, lost))
         rows.append({
             "channel": name, "n": len(part), "won": int(counts.get("won", 0)), "lost": int(counts.get("lost", 0)),
             "undecided": int(counts.get("open", 0)), "followed": max(0, end), "settled": flat,

@@ -73,7 +73,7 @@ def _draws(
             out["average_size"][i] = (weight @ sums) / (weight @ numbers)
             if valued.sum() < ENOUGH:
                 out["average_size"][i, 1:] = np.nan  # a mean, but no interval worth the name
-            if within and followed(table.at_risk(), ENOUGH_NOW) == within and won.sum() >= ENOUGH:
+            if within and followed(table, ENOUGH_NOW) == within and won.sum() >= ENOUGH:
                 won_by, lost_by = stats.incidence(table, weight)
                 open_for = stats.mean_open(won_by, lost_by)
                 out["win_rate"][i] = won_by[:, -1]
@@ -112,9 +112,9 @@ def metrics(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp) -> pd.D
         open_amount (money, known for the present only), open_valued (open deals with an amount), open_deals, undated (open
         deals without a created date, not among open_deals; known for the present only), alive (fraction of open_deals),
         and each of average_size, win_rate, time_to_close (days), velocity (money a day) followed by its _lower and _upper
-        (95%). A win rate needs 10 wins in the period and 5 deals at risk at each age up to the horizon; an interval of
-        the average size needs 10 amounts; the horizon, and all that rests on it, a history long enough to see by when
-        nearly all wins come. What cannot be said is missing.
+        (95%). A win rate needs 10 wins in the period and a curve followed to the horizon (no open deal stands for more than a
+        fifth of all); an interval of the average size needs 10 amounts; the horizon, and all that rests on it, a history long
+        enough to see by when nearly all wins come. What cannot be said is missing.
 
     Raises
     ------

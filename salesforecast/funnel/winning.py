@@ -20,8 +20,8 @@ def win_curve(
     """The share of deals won by each age, with lost as the competing end and open deals counted as undecided.
 
     Every dated deal counts from the day it was entered (or from the first day on which the data show any closing, when
-    it is older) to the day it closed or, still open, to `as_of`. The curve is followed to the last age at which at
-    least 10 deals are observed. The band is that of the share in the long run: quarters share good and bad luck, and deals of
+    it is older) to the day it closed or, still open, to `as_of`. The curve is followed while no open deal stands for more
+    than a tenth of all. The band is that of the share in the long run: quarters share good and bad luck, and deals of
     an account are alike, so the variance is that between quarters (months or weeks, where there are fewer than 8 quarters)
     plus what accounts add to it.
 
@@ -148,7 +148,7 @@ def win_rates(deals: pd.DataFrame, *, as_of: pd.Timestamp, recent: int = 180) ->
         "win_rate": last["won"], "lower": last["lower"], "upper": last["upper"],
     }])  # fmt: skip
     frame = pd.concat([first, naive], ignore_index=True)
-    if not settled(curve["won"].to_numpy()):
+    if not settled(curve["won"].to_numpy(), curve["lost"].to_numpy()):
         return frame.assign(error=np.nan, error_lower=np.nan, error_upper=np.nan)
     error = (frame["win_rate"] - last["won"]).where(frame.index > 0)
     of_closed = error.where(frame["definition"] == "won of closed")

@@ -115,7 +115,7 @@ def _timing(
         group = np.where(segment == one, 0, 1) if one else np.zeros_like(segment)
         table = seen.table(-FAR, last, ages, group)
         mine = stats.LifeTable(*(t[:1] for t in (table.entered, table.left, table.won, table.lost)))
-        end = max(0, followed(mine.at_risk()))
+        end = max(0, followed(mine))
         won, lost = (curve[0, : end + 1] for curve in stats.incidence(mine, np.ones((1, 1))))
         wins, others = np.r_[0.0, won / max(won[-1], 1e-9)], np.r_[0.0, lost / max(1 - won[-1], 1e-9)]
         rows = segment[deal] == one
