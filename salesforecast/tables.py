@@ -323,6 +323,8 @@ class Crm:
     def only(self, *, region: str = "", team: str = "", rep: str = "", product: str = "") -> Crm:
         """The same with the deals of one region, team, rep or product (or product family); "" is all.
 
+        What rows of a table cannot be told apart by is left out with the table: spend by any of these, leads and calls by product.
+
         Raises
         ------
         SettingError
@@ -351,8 +353,10 @@ class Crm:
                 tables[name] = frame[frame["opportunity_id"].isin(ids)].reset_index(drop=True)
             elif by_rep and len(reps) and "rep_id" in frame:
                 tables[name] = frame[frame["rep_id"].isin(rep_ids)].reset_index(drop=True)
-        if product:
-            tables.pop("calls", None)  # nobody calls a product: the others' would stand for it
+        if "orders" in tables and product:
+            tables["orders"] = _of_product(tables["orders"], ids, self.tables.get("products"), product)
+        for name in (*(("calls", "leads") if product else ()), *(("spend",) if product or by_rep else ())):
+            tables.pop(name, None)  # nobody calls, asks or spends for a product alone: the others' would stand for it
         return replace(self, tables=tables)
 
     def at(self, day: pd.Timestamp | str) -> Crm:
@@ -392,6 +396,15 @@ _NAMES = (
     ("accounts", "account_id", ("account", "industry", "size")),
     ("products", "product_id", ("product", "family")),
 )
+
+
+def _of_product(lines: pd.DataFrame, deals: pd.Series, products: pd.DataFrame | None, name: str) -> pd.DataFrame:
+    """The order lines of these deals, and those of no deal that name the product or one of its family."""
+    none = pd.Series(pd.NA, index=lines.index, dtype="str")
+    deal, ids = lines.get("opportunity_id", none), {name}
+    if products is not None:
+        ids |= set(products.loc[products.reindex(columns=["product", "family"]).eq(name).any(axis=1), "product_id"])
+    return lines[deal.isin(deals) | deal.isna() & lines.get("product_id", none).isin(ids)].reset_index(drop=True)
 
 
 def breaches(frame: pd.DataFrame, name: str) -> list[str]:

@@ -467,6 +467,23 @@ def test_the_sample_agrees_with_plain_pandas(sample):
     pd.testing.assert_series_equal(found["complaint_rate"].sort_index(), share, check_names=False)
 
 
+def test_a_product_has_the_orders_of_its_deals_and_neither_leads_nor_spend_of_all(sample):
+    part, span = sample.only(product="Atlas"), period("2025Q2")
+    card, every = (channels.scorecard(crm, period=span).set_index("channel") for crm in (part, sample))
+    lines = sample.orders[sample.orders["order_date"].between("2025-04-01", "2025-06-30")]
+    deal = lines["opportunity_id"].map(sample.deals.set_index("opportunity_id")["family"])
+    own = lines["product_id"].map(sample.products.set_index("product_id")["family"])
+    mine = lines[(deal.fillna(own) == "Atlas").to_numpy()]
+    assert card.loc["All", "revenue"] == pytest.approx(mine["net_amount"].sum())
+    assert 0 < card.loc["All", "revenue"] < 0.6 * every.loc["All", "revenue"]
+    assert not {"leads", "spend", "contribution"} & set(card) and {"leads", "spend", "contribution"} <= set(every)
+
+
+def test_a_region_s_margin_is_not_held_against_what_the_whole_company_spent(sample):
+    card = channels.scorecard(sample.only(region=sample.reps["region"].iloc[0]), period=period("2025Q2"))
+    assert not {"spend", "contribution"} & set(card) and {"leads", "margin"} <= set(card)
+
+
 def test_shares_of_late_payers_and_complaints_hold_what_the_company_was_made_with():
     held, truth = [], synthetic.Truth(opportunities=1500)
     names = [c.channel for c in truth.channels]

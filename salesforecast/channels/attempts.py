@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.errors import TooLittleData
+from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import Crm
 
@@ -14,12 +15,14 @@ WITHIN = 30  # days after the attempt in which its result is looked for
 MOVED, OPENED = "deal moved on", "deal opened"
 
 
-def attempts(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int = WITHIN) -> pd.DataFrame:
+def attempts(
+    crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int = WITHIN, of: Crm | None = None
+) -> pd.DataFrame:
     """Every attempt at a customer with what came in the days after it, and what was known when it was made.
 
     An attempt on an open deal has a result when the deal came to a stage it had not reached before, or was won, within so many days.
-    An attempt at an account without an open deal has one when a deal was opened within them; there only the first attempt
-    counts, for the second was made as the first had none. Attempts younger than that are not decided. Those without deal
+    An attempt at an account without an open deal, none entered before that day, has one when a deal was opened on it or within
+    them; there only the first attempt counts, for the second was made as the first had none. Attempts younger than that are not decided. Those without deal
     and account, and those on the day a deal closed, cannot be judged.
 
     Parameters
@@ -30,6 +33,9 @@ def attempts(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int 
         The first day of the attempts, and the first day left out.
     within : int
         Days.
+    of : Crm, optional
+        A part of the data, from `crm.only`: only its activities, on its deals, and only deals of it that were opened count as a
+        result. What was open and known then is still that of all.
 
     Returns
     -------
@@ -46,6 +52,9 @@ def attempts(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int 
     acts = crm.activities
     acts = acts[acts["type"].isin(TACTICS) & acts["at"].notna()].sort_values(["at", "activity_id"], ignore_index=True)
     deals = crm.deals.drop_duplicates("opportunity_id").set_index("opportunity_id")
+    need(deals, "created_date")
+    if "closed_date" not in deals:
+        deals["closed_date"] = pd.Series(pd.NaT, index=deals.index, dtype="datetime64[us]")
     rows = pd.DataFrame({"activity_id": acts["activity_id"], "at": acts["at"], "tactic": acts["type"]})
     for column in ("minutes", "opportunity_id", "account_id"):
         rows[column] = (
@@ -74,7 +83,9 @@ def attempts(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int 
     end = crm.as_of + ONE_DAY
     rows["decided"] = rows["at"] + within * ONE_DAY < end
     moved, stage = _moved(crm, deals, rows, within)
-    rows["result"] = np.where(on_deal, moved, _opened(deals, rows["account_id"], day, within))
+    part = crm if of is None else of
+    ours = deals[deals.index.isin(part.opportunities["opportunity_id"])]
+    rows["result"] = np.where(on_deal, moved, _opened(ours, rows["account_id"], day, within))
     rows["stage"] = stage
     number = nth.fillna(0).astype("int64").astype("str")
     rows["nth"] = number.mask(nth > 3, "4+").where(rows["aim"].notna())
@@ -90,7 +101,9 @@ def attempts(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, within: int 
         for column in {"size", "industry", "region"} & set(known):
             rows[column] = rows["account_id"].map(known[column].astype("str"))
     late = (rows["aim"] == OPENED) & (nth > 1)
-    rows = rows[day.between(since, until, inclusive="left") & ~late]
+    shown = rows["activity_id"].isin(part.activities["activity_id"])
+    shown &= rows["opportunity_id"].isna() | rows["opportunity_id"].isin(ours.index)
+    rows = rows[day.between(since, until, inclusive="left") & ~late & shown]
     if rows.empty:
         raise TooLittleData(
             f"Nobody was called, written to or visited between {since:%Y-%m-%d} and {until - ONE_DAY:%Y-%m-%d}."
@@ -104,10 +117,15 @@ def _band(values: pd.Series, edges: tuple[int, ...], unit: str) -> pd.Series:
 
 
 def _open_deals(deals: pd.DataFrame, account: pd.Series, day: pd.Series) -> pd.Series:
-    """Whether the account has a deal open on the day: more were created by then than closed."""
+    """Whether the account has a deal open on the day: more were created before it than closed by its end."""
     if "account_id" not in deals:
         return pd.Series(False, index=account.index)
-    counts = [_count(deals["account_id"], deals[of], account, day) for of in ("created_date", "closed_date")]
+    # those closed on the day they were entered never stood open
+    before = deals[deals["created_date"].notna() & ~(deals["created_date"] >= deals["closed_date"])]
+    counts = [
+        _count(before["account_id"], before[of], account, day - d * ONE_DAY)
+        for of, d in (("created_date", 1), ("closed_date", 0))
+    ]
     return pd.Series(counts[0] > counts[1], index=account.index)
 
 
@@ -130,7 +148,7 @@ def _opened(deals: pd.DataFrame, account: pd.Series, day: pd.Series, within: int
     if "account_id" not in deals:
         return np.zeros(len(day), dtype=bool)
     before, after = (
-        _count(deals["account_id"], deals["created_date"], account, day + d * ONE_DAY) for d in (0, within)
+        _count(deals["account_id"], deals["created_date"], account, day + d * ONE_DAY) for d in (-1, within)
     )
     return np.asarray(after > before)
 
