@@ -21,9 +21,9 @@ def attempts(
     """Every attempt at a customer with what came in the days after it, and what was known when it was made.
 
     An attempt on an open deal has a result when the deal came to a stage it had not reached before, or was won, within so many days.
-    An attempt at an account without an open deal, none entered before that day, has one when a deal was opened on it or within
-    them; there only the first attempt counts, for the second was made as the first had none. Attempts younger than that are not decided. Those without deal
-    and account, and those on the day a deal closed, cannot be judged.
+    An attempt at an account without an open deal, none entered before that day, has one when a deal was opened on that day or
+    within them; there only the first attempt counts, for the second was made as the first had none. Attempts younger than that are
+    not decided. Those without deal and account, and those on the day a deal closed, cannot be judged.
 
     Parameters
     ----------
