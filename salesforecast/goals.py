@@ -6,9 +6,13 @@ import pandas as pd
 
 from salesforecast.errors import SettingError
 from salesforecast.periods import Period, period
-from salesforecast.tables import Crm
+from salesforecast.tables import Crm, told_apart
 
 WHOSE = ("rep_id", "team", "region", "channel", "product_id")
+BELOW = {
+    "region": ("team", "rep_id"),
+    "team": ("rep_id",),
+}  # whose targets a level without rows of its own is summed from
 
 
 def target(crm: Crm, span: Period, **only: str) -> float:
@@ -20,59 +24,75 @@ def target(crm: Crm, span: Period, **only: str) -> float:
     has the sum of its regions, else of its teams, else of its reps: also of those that have one for some of the months, as who
     came or left within the period.
     """
-    if "targets" not in crm:
-        return float("nan")
     chosen = {by: value for by, value in only.items() if value}
     if chosen:
         by, value = next(iter(chosen.items()))
         return float(targets(crm, span, by).get(value, float("nan"))) if len(chosen) == 1 else float("nan")
-    own = _of(crm, span, "")
-    if len(own):
-        return float(own.iloc[0])
-    by = next((column for column in ("region", "team", "rep_id") if len(_of(crm, span, column))), "")
-    return float(_of(crm, span, by, partly=True).sum()) if by else float("nan")
+    whole = own(crm, span, "")
+    if len(whole):
+        return float(whole.iloc[0])
+    by = next((column for column in ("region", "team", "rep_id") if len(own(crm, span, column))), "")
+    return float(own(crm, span, by, partly=True).sum()) if by else float("nan")
 
 
 def targets(crm: Crm, span: Period, by: str) -> pd.Series:
     """The targets of the period by rep, team, region, channel or product, under the names that `crm.deals` shows.
 
-    Where no region has a row of its own, each has the sum of its teams.
+    Where no region has a row of its own, each has the sum of its teams, else of its reps; teams have that of their reps.
     """
     column = {"rep": "rep_id", "product": "product_id"}.get(by, by)
-    if "targets" not in crm or column not in WHOSE:
-        return pd.Series(dtype="float64")
-    found = _of(crm, span, column)
-    if column == "region" and found.empty and "reps" in crm and {"team", "region"} <= set(crm.reps):
-        region = crm.reps.drop_duplicates("team").set_index("team")["region"]
-        found = _of(crm, span, "team").groupby(region).sum()
+    found = own(crm, span, column)
+    if found.empty and (below := summed_from(crm, span, column)):
+        parts = own(crm, span, below, partly=True)
+        home = crm.reps.dropna(subset=[below, column]).drop_duplicates(below).set_index(below)[column]
+        found = parts.groupby(home.reindex(parts.index)).sum()
     table, name = {"rep_id": ("reps", "rep"), "product_id": ("products", "product")}.get(column, ("", ""))
     if table and table in crm:
-        found = found.rename(crm.tables[table].set_index(column)[name])
+        names = told_apart(crm.tables[table], column, name) if name == "rep" else crm.tables[table][name]
+        shown = dict(zip(crm.tables[table][column], names, strict=True))
+        found = found.groupby([shown.get(key, key) for key in found.index]).sum()
     return found
 
 
-def _of(crm: Crm, span: Period, column: str, *, partly: bool = False) -> pd.Series:
-    """The targets that belong to the values of one column alone ("" for the company), `partly` also of a part of the span; by value."""
-    rows = crm.targets
-    others = [c for c in WHOSE if c in rows and c != column]
-    rows = rows[rows[others].isna().all(axis=1)]
-    if column and column not in rows:
+def summed_from(crm: Crm, span: Period, column: str) -> str:
+    """The level below whose targets make those of a level without rows of its own; "" where there is none."""
+    if "reps" not in crm or column not in BELOW or len(own(crm, span, column)):
+        return ""
+    there = [below for below in BELOW[column] if {below, column} <= set(crm.reps)]
+    return next((below for below in there if len(own(crm, span, below, partly=True))), "")
+
+
+def own(crm: Crm, span: Period, column: str, *, partly: bool = False) -> pd.Series:
+    """The targets in the rows of one column alone ("" for the company), `partly` also of a part of the span; by value.
+
+    A period has its own row, else what lies in it: of a quarter that has a row its months do not count again.
+    """
+    if "targets" not in crm or column not in ("", *(c for c in WHOSE if c in crm.targets)):
         return pd.Series(dtype="float64")
-    rows = rows[rows[column].notna()] if column else rows
-    who = rows[column] if column else pd.Series("", rows.index)
-    exact = rows["period"] == span.label
-    own = rows.loc[exact, "target"].groupby(who[exact]).sum()
-    inside = {label: _within(label, span) for label in rows["period"].unique()}
-    share = rows["period"].map(inside).astype("float64")
-    share = share[(share > 0) & ~who.isin(own.index)]
-    parts, covered = rows["target"].groupby(who[share.index]).sum(), share.groupby(who[share.index]).sum()
-    return pd.concat([own, parts[covered > (0.0 if partly else 0.999)]])
+    rows = crm.targets
+    rows = rows[rows[[c for c in WHOSE if c in rows and c != column]].isna().all(axis=1)]
+    rows = rows.assign(who=rows[column] if column else "").dropna(subset="who")
+    parts = {label: part for label in rows["period"].unique() if (part := inside(str(label), span))}
+    rows = rows[rows["period"].isin(parts)]
+    longer = {a: [b for b in parts if inside(a, parts[b]) and parts[b].days > parts[a].days] for a in parts}
+    given = set(zip(rows["who"], rows["period"], strict=True))
+    again = [any((who, b) in given for b in longer[a]) for who, a in zip(rows["who"], rows["period"], strict=True)]
+    rows = rows[~pd.Series(again, index=rows.index, dtype="bool")]
+    covered = rows.drop_duplicates(["who", "period"])
+    days = covered["period"].map({a: p.days for a, p in parts.items()}).astype("float64")
+    share = days.groupby(covered["who"]).sum() / span.days
+    return rows.groupby("who")["target"].sum()[share > (0.0 if partly else 0.999)]
 
 
-def _within(label: str, span: Period) -> float:
-    """Which share of the span a smaller period covers; 0 when it is no part of it."""
+def inside(label: str, span: Period) -> Period | None:
+    """The period of that name where it lies in the span; None where it does not, or is none."""
+    part = readable(label, span.fiscal_year_start)
+    return part if part and span.since <= part.since and part.until <= span.until else None
+
+
+def readable(label: str, fiscal_year_start: int) -> Period | None:
+    """The period of that name; None where it is none."""
     try:
-        part = period(label, span.fiscal_year_start)
+        return period(label, fiscal_year_start)
     except SettingError:
-        return 0.0
-    return part.days / span.days if span.since <= part.since and part.until <= span.until else 0.0
+        return None

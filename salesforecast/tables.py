@@ -315,6 +315,8 @@ class Crm:
             label = wanted[0]
             if table in self.tables:
                 names = self.tables[table].set_index(key)
+                if table == "reps" and label in names:
+                    names[label] = told_apart(self.tables[table], key, label).to_numpy()
                 new = [c for c in wanted if c in names and c not in deals]
                 deals = deals.join(names[new], on=key, validate="many_to_one")
             deals = deals.assign(**{label: deals[label].fillna(deals[key]) if label in deals else deals[key]})
@@ -332,6 +334,7 @@ class Crm:
         """
         deals = self.deals
         keep, reps = pd.Series(True, index=deals.index), self.tables.get("reps", pd.DataFrame())
+        reps = reps.assign(rep=told_apart(reps, "rep_id", "rep")) if "rep" in reps else reps
         of_reps = pd.Series(True, index=reps.index)
         for what, value, columns in (
             ("region", region, ("region",)), ("team", team, ("team",)), ("rep", rep, ("rep", "rep_id")),
@@ -384,6 +387,18 @@ class Crm:
         there, of_today = asof.tables_at(tables, day, _HAPPENED)
         source = "the stage history" if "stage_history" in tables else "created and closed dates"
         return there, of_today, source if made is None else f"{source} in the export of {made:%Y-%m-%d}"
+
+
+def told_apart(frame: pd.DataFrame, key: str, label: str) -> pd.Series:
+    """The labels of a table; those that several rows carry have their key behind them.
+
+    Examples
+    --------
+    >>> told_apart(pd.DataFrame({"rep_id": ["R1", "R2", "R3"], "rep": ["Jo", "Jo", "Al"]}), "rep_id", "rep").to_list()
+    ['Jo (R1)', 'Jo (R2)', 'Al']
+    """
+    twice = frame[label].duplicated(keep=False) & frame[label].notna()
+    return frame[label].mask(twice, frame[label] + " (" + frame[key] + ")")
 
 
 NOT_RECORDED = asof.NOT_RECORDED

@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 from salesforecast import targets
 from salesforecast.errors import CannotSay, DataError, SettingError
-from salesforecast.targets import contradictions, fitting, rounding
+from salesforecast.targets import fitting, rounding
 from salesforecast.targets.sums import asked
 from salesforecast.targets.wishes import read as parsed
 
@@ -674,4 +674,3 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path):
 def test_the_names_are_public_and_sorted():
     assert list(targets.__all__) == sorted(targets.__all__)
     assert all(callable(getattr(targets, name)) for name in targets.__all__)
-    assert contradictions.MOST >= 1

@@ -67,12 +67,12 @@ def attainment(
     got = part.groupby(code)["amount"].agg(["size", "sum"])
     names = sorted({*got.index, *wanted.index}) if by else []
     frame = pd.DataFrame({name: pd.array(names, dtype="str")})
-    frame["n"] = got["size"].reindex(names).fillna(0).to_numpy("int64") if by else []
-    frame["booked"] = got["sum"].reindex(names).fillna(0.0).to_numpy() if by else []
-    frame["target"] = wanted.reindex(names).to_numpy("float64") if by else []
+    frame["n"] = got["size"].reindex(names).fillna(0).to_numpy("int64")
+    frame["booked"] = got["sum"].reindex(names).fillna(0.0).to_numpy()
+    frame["target"] = wanted.reindex(names).to_numpy("float64")
     share = due(days, span, as_of)
     own = np.full(len(frame), share)
-    if people is not None and by in people and len(frame):
+    if people is not None and by in ("rep", "rep_id") and len(frame):
         own = np.minimum(own, _until_left(people, by, names, days, span))
     frame["due_share"] = own
     whole = {
@@ -142,20 +142,20 @@ def finding_attainment(attainment: pd.DataFrame) -> str:
         raise MissingTable(
             f"Nobody has a target here. Add targets by {str(name).replace('_id', '')} to the table of targets."
         )
-    done = nodes["due_share"].max() >= 1
+    left, done = float(attainment["to_hand_over"].iloc[-1]), nodes["due_share"].max() >= 1
+    if done:  # who left was not there to reach it
+        nodes = nodes[nodes["due_share"] >= 1]
     reached = nodes["ahead"] >= 0
     what = "reached the target" if done else "have what was due by today"
     words = f"**{int(reached.sum())} of {len(nodes)}** {what}"
+    waiting = f" {style.money(left)} of targets of those who left wait to be handed over." if left > 0 else ""
     behind = nodes[~reached].sort_values(["ahead", name])
     if behind.empty:
-        return f"{words}."
+        return f"{words}.{waiting}"
     far = behind.iloc[0]
     to = "the target" if done else "what was due"
     words += f"; furthest behind is **{md(far[name])}**, {style.money(-far['ahead'])} under {to}."
-    left = float(attainment["to_hand_over"].iloc[-1])
-    if left > 0:
-        words += f" {style.money(left)} of targets of those who left wait to be handed over."
-    return words
+    return words + waiting
 
 
 def chart_attainment(attainment: pd.DataFrame, most: int = 30) -> alt.LayerChart:

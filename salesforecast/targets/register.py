@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import SettingError
-from salesforecast.goals import WHOSE, target, targets
-from salesforecast.periods import ONE_DAY, Period, period, period_at
-from salesforecast.tables import Crm
+from salesforecast.goals import WHOSE, inside, own, readable, summed_from, targets
+from salesforecast.periods import ONE_DAY, Period, period_at
+from salesforecast.tables import Crm, told_apart
 from salesforecast.targets.pattern import working
 from salesforecast.text import md
 
@@ -21,7 +20,9 @@ def checked(crm: Crm, span: Period, *, country: str = "") -> pd.DataFrame:
     """What in the targets of a period cannot be, or has to be known before they are used.
 
     - *do not add up*: the targets of reps against those of their team, of teams against their region, of the parts against the company,
-      and of months or quarters against the period and its year. More below than above may be meant (over-assignment, a manager's hedge).
+      of quarters and months against the year, and of months against their quarter, whose row counts. More below than above may be meant
+      (over-assignment, a manager's hedge).
+    - *summed*: a level without a row of its own, which has the sums of the level below.
     - *zero*: there is no attainment of it; what is booked is beyond the plan.
     - *nobody's*: a target of a rep who is not in the table of reps, or has left before the period.
     - *leaves*: a rep who leaves within the period: due until the last day, the rest waits to be handed over.
@@ -54,7 +55,7 @@ def checked(crm: Crm, span: Period, *, country: str = "") -> pd.DataFrame:
         rows.append(
             ("no working day", span.label, np.nan, np.nan, "The target is spread evenly over the days of the period.")
         )
-    bad = [label for label in crm.targets["period"].unique() if not _readable(str(label), span.fiscal_year_start)]
+    bad = [label for label in crm.targets["period"].unique() if not readable(str(label), span.fiscal_year_start)]
     rows += [
         ("not readable", str(label), np.nan, np.nan, "Write a quarter as 2025Q2, a month as 2025-06, a year as 2025.")
         for label in bad
@@ -66,46 +67,26 @@ def checked(crm: Crm, span: Period, *, country: str = "") -> pd.DataFrame:
 
 
 def _sums(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
-    company, found = target(crm, span), []
-    own = targets(crm, span, "team")
-    if "reps" in crm and "team" in crm.reps:
-        by_rep = targets(crm, span, "rep")
-        team = crm.reps.drop_duplicates("rep").set_index("rep")["team"]
-        for name, sum_ in by_rep.groupby(team.reindex(by_rep.index).to_numpy()).sum().items():
-            if name in own.index:
-                found += _compared(f"team {name}", float(own[name]), float(sum_), "reps")
-    regions = _own(crm, span, "region")
-    if len(regions) and len(own) and "reps" in crm:
-        region = crm.reps.drop_duplicates("team").set_index("team")["region"]
-        for name, sum_ in own.groupby(region.reindex(own.index).to_numpy()).sum().items():
-            if name in regions.index:
-                found += _compared(f"region {name}", float(regions[name]), float(sum_), "teams")
-    for by in ("region", "team", "rep", "product", "channel"):
-        part = _own(crm, span, by)
-        if len(part) and _own_company(crm, span):
-            found += _compared("the company", company, float(part.sum()), f"{by}s")
+    found = []
+    for above, below, parts in (("team", "rep_id", "reps"), ("region", "team", "teams")):
+        whole = own(crm, span, above)
+        if len(whole) and "reps" in crm and {above, below} <= set(crm.reps):
+            some = own(crm, span, below, partly=True)
+            home = crm.reps.drop_duplicates(below).set_index(below)[above].reindex(some.index)
+            for name, sum_ in some.groupby(home).sum().items():
+                if name in whole.index:
+                    found += _compared(f"{above} {name}", float(whole[name]), float(sum_), parts)
+        if below := summed_from(crm, span, above):
+            why = f"No {above} has a target of its own: each has the sum of its {'reps' if below == 'rep_id' else 'teams'}."
+            found.append(("summed", f"{above}s", np.nan, float(targets(crm, span, above).sum()), why))
+    company = own(crm, span, "")
+    for column in ("region", "team", "rep_id", "product_id", "channel"):
+        part = own(crm, span, column, partly=True)
+        if len(part) and len(company):
+            found += _compared(
+                "the company", float(company.iloc[0]), float(part.sum()), f"{column.removesuffix('_id')}s"
+            )
     return found
-
-
-def _own(crm: Crm, span: Period, by: str) -> pd.Series:
-    """The targets of the level's own rows; not what `targets` would sum up for it."""
-    column = {"rep": "rep_id", "product": "product_id"}.get(by, by)
-    there = column in crm.targets and crm.targets[column].notna().any()
-    return targets(crm, span, by) if there else pd.Series(dtype="float64")
-
-
-def _own_company(crm: Crm, span: Period) -> bool:
-    names = [c for c in WHOSE if c in crm.targets]
-    whole = crm.targets[crm.targets[names].isna().all(axis=1)]
-    return bool(whole["period"].map(lambda p: _inside(str(p), span)).any())
-
-
-def _inside(label: str, span: Period) -> bool:
-    try:
-        part = period(label, span.fiscal_year_start)
-    except SettingError:
-        return False
-    return span.since <= part.since and part.until <= span.until
 
 
 def _compared(where: str, above: float, below: float, parts: str) -> list[tuple[str, str, float, float, str]]:
@@ -120,28 +101,21 @@ def _compared(where: str, above: float, below: float, parts: str) -> list[tuple[
 
 
 def _times(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
-    """A period against the shorter ones in it, and the year against its quarters, for the company's own rows."""
+    """The year against its quarters and months, and each quarter of the period against its months."""
     found = []
     names = [c for c in WHOSE if c in crm.targets]
     rows = crm.targets.assign(who=crm.targets[names].astype("object").fillna("").agg(" ".join, axis=1).str.strip())
     year = period_at(span.since, "Y", span.fiscal_year_start)
-    for above in (year, span):
-        below = [label for label in rows["period"].unique() if label != above.label and _inside(str(label), above)]
-        whole = rows[rows["period"] == above.label].set_index("who")["target"]
-        for kind in ("Q", "M"):
-            part = rows[
-                rows["period"].isin([p for p in below if _readable(str(p), 1) and period(str(p), 1).kind == kind])
-            ]
-            many = {"Y": {"Q": 4, "M": 12}, "Q": {"M": 3}}.get(above.kind, {}).get(kind, 0)
-            sums = part.groupby("who")["target"].agg(["sum", "size"])
+    parts = {label: part for label in rows["period"].unique() if (part := inside(str(label), year))}
+    for above in [year, *(p for p in parts.values() if p.kind == "Q" and inside(p.label, span))]:
+        whole = rows[rows["period"] == above.label].groupby("who")["target"].sum()
+        for kind, many, words in (("Q", 4, "quarters"), ("M", 12 if above is year else 3, "months")):
+            below = [label for label, part in parts.items() if part.kind == kind and inside(label, above)]
+            sums = rows[rows["period"].isin(below)].groupby("who")["target"].agg(["sum", "size"])
             for who in sorted(set(whole.index) & set(sums.index[sums["size"] == many])):
-                label = f"{above.label} {who or 'the company'}".strip()
-                found += _compared(
-                    label, float(whole[who]), float(sums.loc[who, "sum"]), "quarters" if kind == "Q" else "months"
-                )
-        if above.label == span.label:
-            break
-    return list(dict.fromkeys(found))
+                where = f"{above.label} {who or 'the company'}"
+                found += _compared(where, float(whole[who]), float(sums.loc[who, "sum"]), words)
+    return found
 
 
 def _zero(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
@@ -157,9 +131,11 @@ def _zero(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
 def _people(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
     if "reps" not in crm or "rep_id" not in crm.targets:
         return []
-    own = crm.targets[crm.targets["rep_id"].notna() & crm.targets["period"].map(lambda p: _inside(str(p), span))]
-    goal = own.groupby("rep_id")["target"].sum()
-    staff = crm.reps.drop_duplicates("rep_id").set_index("rep_id")
+    rows = crm.targets[
+        crm.targets["rep_id"].notna() & crm.targets["period"].map(lambda p: inside(str(p), span) is not None)
+    ]
+    goal = rows.groupby("rep_id")["target"].sum()
+    staff = crm.reps.assign(rep=told_apart(crm.reps, "rep_id", "rep")).drop_duplicates("rep_id").set_index("rep_id")
     nothing = pd.Series(pd.NaT, index=staff.index)
     start, end = (staff.get(c, nothing) for c in ("start_date", "end_date"))
     found = []
@@ -188,20 +164,10 @@ def _people(crm: Crm, span: Period) -> list[tuple[str, str, float, float, str]]:
     return found
 
 
-def _readable(label: str, fiscal_year_start: int) -> bool:
-    try:
-        period(label, fiscal_year_start)
-    except SettingError:
-        return False
-    return True
-
-
 def finding_checked(checked: pd.DataFrame) -> str:
     """One sentence: whether the targets add up, and where they do not by most."""
-    if checked.empty:
-        return "**The targets add up** and nobody's is missing."
     apart = checked[checked["finding"] == "do not add up"]
-    rest = checked[checked["finding"] != "do not add up"]
+    rest = checked[~checked["finding"].isin(["do not add up", "summed"])]
     words = []
     if len(apart):
         worst = apart.iloc[0]
@@ -213,4 +179,4 @@ def finding_checked(checked: pd.DataFrame) -> str:
         kinds = rest["finding"].value_counts().sort_index()
         said = ", ".join(f"{k} {n}" for k, n in kinds.items())
         words.append(f"Beside: {said}." if words else f"**The targets add up**, but look at: {said}.")
-    return " ".join(words)
+    return " ".join(words) or "**The targets add up** and nobody's is missing."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.periods import ONE_DAY
-from salesforecast.tables import Crm
+from salesforecast.tables import Crm, told_apart
 from salesforecast.targets.pattern import Pattern
 
 QUARTER_OF_TENURE = 91  # days
@@ -22,13 +22,14 @@ def staff(crm: Crm) -> pd.DataFrame | None:
     Returns
     -------
     DataFrame
-        rep_id, rep, team, region, start_date, end_date; what the data do not have is missing. By id.
+        rep_id, rep (two of one name carry their id), team, region, start_date, end_date; what the data do not have is missing. By id.
     """
     if "reps" not in crm:
         return None
     known = {"rep_id": "str", "rep": "str", "team": "str", "region": "str",
              "start_date": "datetime64[us]", "end_date": "datetime64[us]"}  # fmt: skip
-    return crm.reps.reindex(columns=list(known)).astype(known).sort_values("rep_id", ignore_index=True)
+    people = crm.reps.reindex(columns=list(known)).astype(known)
+    return people.assign(rep=told_apart(people, "rep_id", "rep")).sort_values("rep_id", ignore_index=True)
 
 
 def steps(ramp: pd.DataFrame | None) -> tuple[float, ...]:
