@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -423,6 +424,96 @@ def test_return_on_spend_is_as_by_hand_and_open_deals_are_not_lost():
     assert counted_now.loc["A", "wins"] > (early.loc[early["channel"] == "A", "outcome"] == "won").sum() + 0.5
 
 
+def test_spend_by_quarter_or_fiscal_year_counts_as_spend_by_month(sample):
+    monthly = sample.spend.assign(
+        spend=sample.spend["channel"].map({c: 100.0 * (i + 1) for i, c in enumerate(sample.spend["channel"].unique())})
+    )
+    month = pd.PeriodIndex(monthly["period"], freq="M")
+    span = period("2026Q2", 2)  # May to July 2025
+    settings = replace(sample.settings, fiscal_year_start=2)
+    by_month = replace(sample, tables={**sample.tables, "spend": monthly}, settings=settings)
+    entered = channels.entries(sample, since=SINCE, until=UNTIL)
+    for label in (month.asfreq("Q-JAN").astype("str"), month.asfreq("Y-JAN").astype("str")):
+        known = monthly.assign(period=label).groupby(["channel", "period"], as_index=False)["spend"].sum()
+        whole = known.groupby("period")["spend"].transform("size").gt(0)
+        crm = replace(by_month, tables={**sample.tables, "spend": known[whole]})
+        # of whole periods; the first and the last may be cut
+        one, two = (channels.spending(c).set_index(["channel", "period"])["spend"] for c in (by_month, crm))
+        inside = one.index[
+            one.index.get_level_values("period").to_series().between("2023-02-01", "2025-01-01").to_numpy()
+        ]
+        pd.testing.assert_series_equal(one[inside], two[inside])
+        cards = [
+            channels.scorecard(c, period=period("2025Q3", 2)).set_index("channel")["spend"] for c in (by_month, crm)
+        ]
+        pd.testing.assert_series_equal(*cards)
+        window = {"since": pd.Timestamp("2023-02-01"), "until": pd.Timestamp("2025-02-01")}
+        costs = [
+            channels.returns(c, entered, **window).set_index("channel")["spend"].sort_index() for c in (by_month, crm)
+        ]
+        pd.testing.assert_series_equal(*costs)
+    assert span.since == pd.Timestamp("2025-05-01")
+
+
+def test_a_channel_with_leads_or_spend_and_no_deal_has_its_row(sample):
+    months = sample.spend.drop_duplicates("period")
+    boards = months.assign(channel="Billboards", spend=5000.0)
+    asked = sample.leads.tail(50).assign(
+        channel="Billboards", lead_id=[f"B{i}" for i in range(50)], opportunity_id=None
+    )
+    tables = {
+        "spend": pd.concat([sample.spend, boards], ignore_index=True),
+        "leads": pd.concat([sample.leads, asked], ignore_index=True),
+    }
+    crm = replace(sample, tables={**sample.tables, **tables})
+    row = channels.scorecard(crm, period=period("2025Q2")).set_index("channel").loc["Billboards"]
+    assert (
+        row["spend"] == 15_000
+        and row["won"] == row["bookings"] == 0
+        and row["leads"] > 20
+        and row["contribution"] == -15_000
+    )
+    found = channels.returns(crm, channels.entries(crm, since=SINCE, until=UNTIL), since=SINCE, until=UNTIL)
+    row = found.set_index("channel").loc["Billboards"]
+    assert row["wins"] == 0 and row["return_share"] == -1 and row["spend"] == 120_000 and row["first_euro"] == 0
+    assert sf.style.spec(channels.chart_returns(found))["description"]
+    # spend of the last weeks only: no deal has had the time to come
+    new = replace(crm, tables={**crm.tables, "spend": pd.concat([sample.spend, boards.tail(1)], ignore_index=True)})
+    found = channels.returns(new, channels.entries(crm, since=SINCE, until=UNTIL), since=SINCE, until=UNTIL)
+    assert np.isnan(found.set_index("channel").loc["Billboards", "return_share"])
+    partners = channels.returns(
+        crm, channels.entries(crm, since=SINCE, until=UNTIL, by="partner_id"), since=SINCE, until=UNTIL
+    )
+    assert "Billboards" not in set(partners["channel"])
+
+
+def test_a_channel_whose_wins_still_come_has_no_share_won_in_the_end():
+    old = [(i, i + 20, "won" if i % 4 == 0 else "lost", 100) for i in range(400)]
+    new = [(430 - age, 430, "won", 100) for age in range(1, 53)] + [
+        (430 - i % 53, None, "open", 100) for i in range(280)
+    ]
+    frame = deals(*old, *new).assign(channel=["Old"] * 400 + ["New"] * 332, stage="-")
+    crm = Crm({"opportunities": frame}, pd.Timestamp("2025-01-01") + pd.Timedelta(days=430))
+    card = channels.scorecard(crm, period=period("2026Q1")).set_index("channel")
+    assert card.loc["New", "won"] == 52 and card.loc["New", ["win_rate", "lower", "upper", "cycle_days"]].isna().all()
+    assert card.loc["New", "undecided"] > 0.8 and card.loc["Old", "win_rate"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_channel_named_all_is_not_the_total(sample):
+    named = sample.opportunities.assign(channel=sample.opportunities["channel"].replace("Partner", "All"))
+    crm = replace(sample, tables={**sample.tables, "opportunities": named})
+    one, two = (channels.scorecard(c, period=period("2025Q2")) for c in (crm, sample))
+    assert one["channel"].tolist().count("All") == 2 and one.iloc[-1]["bookings"] == two.iloc[-1]["bookings"]
+    mine = one[:-1].set_index("channel").loc["All", ["bookings", "won", "entries"]]
+    assert mine.tolist() == two.set_index("channel").loc["Partner", ["bookings", "won", "entries"]].tolist()
+
+
+def test_invoices_without_any_day_of_payment_are_not_all_late(sample):
+    bills = sample.invoices.assign(paid_date=pd.Series(pd.NaT, index=sample.invoices.index, dtype="datetime64[us]"))
+    with pytest.raises(MissingTable, match="paid_date of the invoices, which is empty"):
+        channels.collection(replace(sample, tables={**sample.tables, "invoices": bills}), since=SINCE, until=UNTIL)
+
+
 def test_the_sample_agrees_with_plain_pandas(sample):
     card = channels.scorecard(sample, period=period("2025Q2")).set_index("channel")
     d = sample.opportunities
@@ -656,7 +747,7 @@ def test_whoever_pays_late_is_named_with_the_interval():
                           "upper": [0.48, 0.17], "open_amount": [5.0, 0.0], "verdict": ["above", "below"]})  # fmt: skip
     said = channels.finding_collection(frame)
     assert said.startswith(
-        "**A**: 40% of its invoices are paid late (90% interval 32% to 48%), where it is 20% of all."
+        "**A**: 40% of its invoices are paid late or overdue (90% interval 32% to 48%), where it is 20% of all."
     )
 
 

@@ -1,6 +1,7 @@
 """What one more unit of spend brings: known truth, what cannot be told, and money moved only within what was tried."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from conftest import ROOT
 from salesforecast import channels, style
 from salesforecast.channels.saturation import adstock, hill
 from salesforecast.errors import DataError, TooLittleData
+from salesforecast.tables import Crm, Settings
 
 
 def _benchmark():
@@ -114,7 +116,7 @@ def test_a_budget_that_follows_sales_is_seen_and_no_other_is_called_so():
 
 
 def test_on_the_sample_where_spend_brings_nothing_no_channel_is_named(sample):
-    fit = channels.fitted(sample.spend, channels.sales(sample), delay=channels.delay(sample))
+    fit = channels.fitted(channels.spending(sample), channels.sales(sample), delay=channels.delay(sample))
     found = channels.response(fit)
     assert not (found["told"] == "yes").any()
     assert (
@@ -206,8 +208,49 @@ def test_a_gap_in_the_sales_is_named_and_so_is_a_missing_control():
     controls = total[["period"]].assign(price=1.0).iloc[:-1]
     with pytest.raises(DataError, match="price lack a figure"):
         channels.fitted(spend, total, controls=controls)
-    with pytest.raises(DataError, match="'soon' is no month or week"):
-        channels.fitted(spend.assign(period="soon"), total)
+    for label in ("soon", "2022Q3", "2022"):
+        with pytest.raises(DataError, match=f"'{label}' is no month or week"):
+            channels.fitted(spend.assign(period=label), total)
+
+
+def test_what_was_spent_in_a_quarter_or_a_fiscal_year_is_that_of_its_months():
+    table = pd.DataFrame({
+        "channel": ["A", "A", "A", "B"], "period": ["2025Q1", "2025-01", "2024", "2025-01-06"], "spend": [300.0, 5.0, 1200.0, 7.0],
+    })  # fmt: skip
+    crm = Crm({"spend": table}, pd.Timestamp("2025-06-30"), Settings(fiscal_year_start=7))
+    found = channels.spending(crm).set_index(["channel", "period"])["spend"]
+    # the fiscal 2024 ends with June 2024, and the first quarter of fiscal 2025 begins with July 2024
+    assert found["A"].to_dict() == {
+        **dict.fromkeys(pd.date_range("2023-07-01", "2024-09-01", freq="MS"), 100.0), pd.Timestamp("2025-01-01"): 5.0,
+    }  # fmt: skip
+    assert found["B"].to_dict() == {pd.Timestamp("2025-01-01"): 7.0}
+    with pytest.raises(DataError, match="'soon' is no month, quarter or year"):
+        channels.spending(Crm({"spend": table.assign(period="soon")}, crm.as_of))
+
+
+def test_a_channel_that_cost_money_and_sold_nothing_stays_in_the_table(sample):
+    months = sample.spend.drop_duplicates("period")
+    boards = months.assign(channel="Billboards", spend=5000.0 + np.arange(len(months)) * 37 % 1900)
+    crm = replace(sample, tables={**sample.tables, "spend": pd.concat([sample.spend, boards], ignore_index=True)})
+    answer = channels.fitted(channels.spending(crm), channels.sales(crm), delay=channels.delay(crm))
+    found = channels.response(answer)
+    last = found.iloc[-1]
+    assert (last["channel"], last["told"]) == ("Billboards", "nothing was sold") and np.isnan(last["marginal_return"])
+    assert last["spend"] == pytest.approx(boards["spend"].tail(3).mean())
+    assert channels.finding_response(found).endswith(
+        "for any of 7 channels: the interval holds 0 (6); nothing was sold (1)."
+    )
+
+
+def test_why_nothing_can_be_told_is_true_of_every_channel():
+    frame = pd.DataFrame(
+        {"channel": list("ABC"), "told": ["may be nothing"] * 3, "lower": [0.1, -1, -1], "upper": [2.0, 1, 1]}
+    )
+    say = "What the next unit spent brings **cannot be told** for any of 3 channels: "
+    assert channels.finding_response(frame) == f"{say}none is sure enough among 3."
+    assert channels.finding_response(frame.assign(lower=-1.0)) == f"{say}every interval holds 0."
+    mixed = frame.assign(lower=-1.0, told=["may be nothing", "budget follows sales", "may be nothing"])
+    assert channels.finding_response(mixed) == f"{say}the interval holds 0 (2); budgets follow sales (1)."
 
 
 def test_the_finding_names_the_highest_that_can_be_told_not_the_highest():

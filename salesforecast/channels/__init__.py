@@ -45,6 +45,7 @@ from salesforecast.channels.returns import chart_returns, finding_returns, retur
 from salesforecast.channels.reversal import chart_reversals, explained, finding_reversals, reversals
 from salesforecast.channels.scorecard import chart_scorecard, finding_scorecard, scorecard
 from salesforecast.channels.signals import chart_signals, finding_signals, judged, signals
+from salesforecast.channels.spending import spending
 from salesforecast.channels.staked import stake_collection, stake_fair, stake_reallocation
 from salesforecast.channels.tactics import chart_tactics, finding_tactics, pairs, tactics
 from salesforecast.channels.testing import arm_size, chart_trial, design_effect, detectable, finding_trial, rule, trial
@@ -133,6 +134,7 @@ __all__ = [
     "scorecard",
     "side_by_side",
     "signals",
+    "spending",
     "stake_collection",
     "stake_fair",
     "stake_reallocation",

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import shrinkage, stats, style
+from salesforecast.channels.entries import channel_of
 from salesforecast.channels.fair import LEVEL, RATE
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.tables import NOT_FILLED, Crm
@@ -40,16 +41,16 @@ def collection(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, by: str = 
     Raises
     ------
     MissingTable
-        Without invoices or their due dates.
+        Without invoices, their due dates, or any day on which one was paid.
     TooLittleData
         When no invoice of the window was due.
     """
     bills = crm.invoices
     for column in ("due_date", "paid_date"):
-        if column not in bills or (column == "due_date" and bills[column].isna().all()):
-            raise MissingTable(f"This needs the {column} of the invoices. Map it.")
+        if column not in bills or bills[column].isna().all():
+            raise MissingTable(f"This needs the {column} of the invoices, which is empty in the data. Map or fill it.")
     bills = bills[(bills["invoice_date"] >= since) & (bills["invoice_date"] < until)]
-    bills = bills.assign(channel=_channel(crm, bills, by))
+    bills = bills.assign(channel=channel_of(crm, bills, by))
     due = bills["due_date"] < crm.as_of  # paid on the due day is in time, so the day has to be over
     late = due & ~(bills["paid_date"] <= bills["due_date"])
     if not due.any():
@@ -130,14 +131,6 @@ def complaints(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, by: str = 
     ]
 
 
-def _channel(crm: Crm, rows: pd.DataFrame, by: str) -> pd.Series:
-    """Whose each invoice is: its own channel, else that of its deal."""
-    own = rows[by] if by in rows else pd.Series(pd.NA, index=rows.index, dtype="str")
-    if by in crm.deals and "opportunity_id" in rows:
-        own = own.fillna(rows["opportunity_id"].map(crm.deals.set_index("opportunity_id")[by]))
-    return own.astype("str").fillna(NOT_FILLED)
-
-
 def _rates(rows: pd.DataFrame, hit: pd.Series, hits: str, account: pd.Series | None, name: str = "") -> pd.DataFrame:
     """Rates by channel whose intervals know that rows of a customer are alike, and who differs from the rest beyond luck."""
     name = name or f"{hits}_rate"
@@ -179,7 +172,7 @@ def finding_collection(collection: pd.DataFrame) -> str:
     """One sentence: whose invoices are paid later than the others' by more than luck, and how much is overdue."""
     due = collection["open_amount"].sum()
     tail = f" {style.money(due)} is overdue." if due > 0 else " Nothing is overdue."
-    return _named(collection, "late_rate", "late", "invoices", "are paid late") + tail
+    return _named(collection, "late_rate", "late", "invoices", "are paid late or overdue") + tail
 
 
 def finding_complaints(complaints: pd.DataFrame) -> str:

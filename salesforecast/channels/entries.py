@@ -143,6 +143,14 @@ def ages(entries: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def channel_of(crm: Crm, rows: pd.DataFrame, by: str) -> pd.Series:
+    """By which channel each invoice or order came: its own, else that of its deal."""
+    own = rows[by] if by in rows else pd.Series(pd.NA, index=rows.index, dtype="str")
+    if by in crm.deals and "opportunity_id" in rows:
+        own = own.fillna(rows["opportunity_id"].map(crm.deals.set_index("opportunity_id")[by]))
+    return own.astype("str").fillna(NOT_FILLED)
+
+
 def _times(came: pd.Series, days_to_win: np.ndarray) -> dict[str, np.ndarray]:
     """Codes of the quarter and month in which half of the wins would have come: that is the time whose luck a deal shares."""
     at = came + pd.Timedelta(days=int(np.median(days_to_win)) if len(days_to_win) else 0)

@@ -11,6 +11,7 @@ import pandas as pd
 from salesforecast import shrinkage, stats, style
 from salesforecast.channels.saturation import Block, Posterior, curves, posterior
 from salesforecast.errors import DataError, TooLittleData
+from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import Crm, examples
 from salesforecast.text import md
@@ -25,6 +26,8 @@ FOLLOWS = 0.01  # false-discovery rate for "the budget follows sales"
 DECAYS = {"M": np.linspace(0.0, 0.8, 9), "W": np.linspace(0.0, 0.9, 19)}  # coarser ones make intervals too narrow
 TODAY = {"M": 3, "W": 13}  # periods that are "today"
 A_YEAR = {"M": 12.0, "W": 365.25 / 7}
+LONGER = r"\s*\d{4}\s*|.*[Qq].*"  # labels of years and quarters
+UNSOLD = "nothing was sold"
 DOUBT = 0.05  # that of any channel it is said wrongly that its spend brings something
 
 
@@ -41,6 +44,7 @@ class Response:
     )  # (channels,): share of the variation of spend that trend, season, controls and other channels leave
     varies: np.ndarray  # (channels,): standard deviation of spend over its mean
     follows: np.ndarray  # (channels,): q value of "the budget follows the sales of the period before"
+    unsold: pd.Series  # what is spent a period today on each channel that sold nothing, and so is not in the others
 
     @property
     def recent(self) -> int:
@@ -63,6 +67,7 @@ def sales(crm: Crm, *, by: str = "channel") -> pd.DataFrame:
     DataFrame
         channel (unless total), period (first day of the month), value. Months without bookings are 0.
     """
+    need(crm.opportunities, *filter(None, (by, "closed_date", "amount")))
     won = crm.opportunities.query("outcome == 'won'").dropna(subset="closed_date")
     end = (crm.as_of + ONE_DAY).to_period("M")
     months = pd.period_range(crm.first_day.to_period("M") + int(crm.first_day.day > 1), end - 1, freq="M")
@@ -78,6 +83,7 @@ def sales(crm: Crm, *, by: str = "channel") -> pd.DataFrame:
 
 def delay(crm: Crm) -> int:
     """Whole months from when a deal that is won is entered to when it is won: the median. Spend is held against sales so much later."""
+    need(crm.opportunities, "created_date", "closed_date")
     won = crm.opportunities.query("outcome == 'won'")
     days = (won["closed_date"] - won["created_date"]).dt.days.median()
     return 0 if pd.isna(days) else round(days / 30.4)
@@ -132,14 +138,16 @@ def fitted(
         .fillna(0.0)
     )
     paid = paid[paid.sum(axis=1) > 0]
-    if own:
-        paid = paid[paid.index.isin(sales["channel"])]
-    if paid.empty:
-        raise TooLittleData("No channel has both spend and sales.")
-    names = tuple(str(c) for c in paid.index)
     rows = whole.get_indexer(periods) - delay
     known = (rows >= 0) & (rows < len(whole)) & (periods >= money["period"].min() + (whole[delay] - whole[0]))
     periods, rows = periods[known], rows[known]
+    unsold = paid[:0]
+    if own:
+        sold = paid.index.isin(sales.loc[(sales["value"] != 0) & when.isin(periods), "channel"])
+        paid, unsold = paid[sold], paid[~sold]
+    if paid.empty:
+        raise TooLittleData("No channel has both spend and sales.")
+    names = tuple(str(c) for c in paid.index)
     groups = [(c,) for c in range(len(names))] if own else [tuple(range(len(names)))]
     nuisance = _nuisance(periods, every, controls)
     asked = nuisance.shape[1] + FEWEST + EACH * max(len(g) for g in groups)
@@ -169,17 +177,19 @@ def fitted(
     draws = posterior(blocks, options, unit, seed=seed)
     checks = [_checks(amounts, block, c) for block in blocks for c in block.channels]
     apart, varies, p = (np.array(part) for part in zip(*checks, strict=True))
-    return Response(names, every, amounts, draws, apart, varies, shrinkage.q_values(p))
+    idle = unsold.iloc[:, -TODAY[every] :].mean(axis=1)
+    return Response(names, every, amounts, draws, apart, varies, shrinkage.q_values(p), idle)
 
 
 def _starts(periods: pd.Series, table: str) -> pd.Series:
     """The first day of each period."""
     if not pd.api.types.is_datetime64_any_dtype(periods):
-        dated = pd.to_datetime(periods.astype("str"), errors="coerce", format="mixed")
+        text = periods.astype("str")
+        dated = pd.to_datetime(text.mask(text.str.fullmatch(LONGER)), errors="coerce", format="mixed")
         if dated.isna().any():
             raise DataError(
                 f"Table '{table}', column period: {examples(periods[dated.isna()])} is no month or week; write 2025-06, or the first "
-                f"day of the week."
+                f"day of the week. `channels.spending` deals the figures of quarters and years out over their months."
             )
         periods = dated
     return periods.dt.normalize().astype("datetime64[us]")
@@ -293,6 +303,7 @@ def response(fit: Response, *, level: float = stats.LEVEL) -> pd.DataFrame:
         above = float((more > 0).mean()) if today else np.nan
         row |= {"above_zero": above, "own_share": fit.own[c], "follows_q": fit.follows[c]}
         rows.append({**row, "told": _told(fit, c, today, above)})
+    rows += [{"channel": str(name), "spend": float(x), "told": UNSOLD} for name, x in fit.unsold.items()]
     return pd.DataFrame(rows).sort_values(["marginal_return", "channel"], ascending=[False, True], ignore_index=True)
 
 
@@ -313,13 +324,23 @@ def finding_response(response: pd.DataFrame) -> str:
     told = response[response["told"] == "yes"]
     follows = int((response["told"] == "budget follows sales").sum())
     if told.empty:
-        why = response["told"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[0]
-        reason = {
-            "may be nothing": "every interval holds 0", "budget follows sales": "budgets follow sales",
-            "spend does not vary": "spend hardly varies", "moves with season or others": "spend moves with the season or others",
-            "not spent on today": "nothing is spent today",
-        }[str(why)]  # fmt: skip
-        return f"What the next unit spent brings **cannot be told** for any of {style.plural(len(response), 'channel')}: {reason}."
+        many, why = len(response), response["told"].value_counts().sort_index()
+        why = why.sort_values(ascending=False, kind="stable")
+        nothing = response[response["told"] == "may be nothing"]
+        hold = bool(((nothing["lower"] <= 0) & (nothing["upper"] >= 0)).all())
+        say = {
+            "may be nothing": "{} interval holds 0" if hold else f"none is sure enough among {style.count(many)}",
+            "budget follows sales": "budgets follow sales", "spend does not vary": "spend hardly varies",
+            "moves with season or others": "spend moves with the season or others", "not spent on today": "nothing is spent today",
+            UNSOLD: "nothing was sold",
+        }  # fmt: skip
+        said = [say[str(told)].format("every" if len(why) == 1 else "the") for told in why.index]
+        reasons = (
+            said[0] if len(why) == 1 else "; ".join(f"{w} ({style.count(n)})" for w, n in zip(said, why, strict=True))
+        )
+        return (
+            f"What the next unit spent brings **cannot be told** for any of {style.plural(many, 'channel')}: {reasons}."
+        )
     best = told.iloc[0]
     say = style.figure(2)
     rest = len(response) - len(told)

@@ -9,6 +9,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.channels.entries import ages
 from salesforecast.channels.fair import LEVEL, counted
+from salesforecast.channels.spending import spending
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.observed import ENOUGH
 from salesforecast.tables import NOT_FILLED, Crm
@@ -42,8 +43,8 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
         window), cost_per_win, return_share (margin less spend, over spend; of bookings where there is no margin), hours, per_hour
         (margin, or bookings, for an hour recorded), each of the last with _lower and _upper (90%, resampling customers), first_euro,
         first_hour (share of the resamples in which it is the highest). These are missing of a channel with fewer than 10 wins, or
-        whose wins still come at the last age to which it can be followed, short of that at which the others' have come. Those
-        not filled in are left out. Highest return first.
+        whose wins still come at the last age to which it can be followed, short of that at which the others' have come; one that
+        cost something, so long ago, and brought no deal at all has lost all of it. Those not filled in are left out. Highest return first.
 
     Raises
     ------
@@ -53,9 +54,14 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
         With fewer than 10 wins.
     """
     frame = ages(entries)
-    frame = frame[(frame["channel"] != NOT_FILLED)].reset_index(drop=True)
+    frame = frame[frame["channel"] != NOT_FILLED]
     spent, hours = _spend(crm, since, until), _hours(crm, entries)
-    spend = frame["channel"].map(spent) if spent is not None else pd.Series(np.nan, index=frame.index)
+    if spent is not None and frame["channel"].isin(spent.index).any():  # else it is not by channel that is compared
+        idle = spent.index[(spent["spend"] > 0) & ~spent.index.isin(frame["channel"])]
+        none = {"n": 0, "won": 0, "lost": 0, "undecided": 0, "followed": 0, "settled": True}
+        frame = pd.concat([frame, pd.DataFrame({"channel": idle, **none})])
+    frame = frame.reset_index(drop=True)
+    spend = frame["channel"].map(spent["spend"]) if spent is not None else pd.Series(np.nan, index=frame.index)
     if spend.isna().all() and hours is None:
         raise MissingTable(
             "This needs what each channel cost, or the time spent on its deals: the spend by channel and month, or activities with minutes."
@@ -84,18 +90,21 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
     )  # fmt: skip
     # one that can be followed less far than wins come has more to bring than is seen: it is too young, not dear
     young = ~frame["settled"] & (frame["followed"] < age)
-    enough = (frame["won"].to_numpy() >= WINS) & ~young.to_numpy()
+    enough, idle = (frame["won"].to_numpy() >= WINS) & ~young.to_numpy(), np.zeros(k, dtype=bool)
+    if spent is not None:  # a deal would have come, and been won, by now
+        waited = (crm.as_of - frame["channel"].map(spent["first"])).dt.days
+        idle = ((frame["n"] == 0) & (waited > age)).to_numpy()
     for name, values in ratios.items():
         if name == "per_hour":
             frame["hours"] = draws["hours"][0]
         lower, upper = stats.quantile_interval(values[1:], LEVEL)
-        frame[name] = np.where(enough, values[0], np.nan)
+        frame[name] = np.where(enough | idle, values[0], np.nan)
         frame[f"{name}_lower"], frame[f"{name}_upper"] = (
             np.where(enough, lower, np.nan),
             np.where(enough, upper, np.nan),
         )
     for name, of in (("first_euro", "return_share"), ("first_hour", "per_hour")):
-        values = np.where(enough & ~np.isnan(ratios[of]), ratios[of], -np.inf)[1:]
+        values = np.where((enough | idle) & ~np.isnan(ratios[of]), ratios[of], -np.inf)[1:]
         known = np.isfinite(values).any(axis=1)
         best = np.bincount(values[known].argmax(axis=1), minlength=k) / max(1, known.sum())
         frame[name] = best if known.any() else np.nan
@@ -103,20 +112,15 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
     return frame.sort_values(["return_share", "per_hour", "channel"], ascending=[False, False, True], ignore_index=True)
 
 
-def _spend(crm: Crm, since: pd.Timestamp, until: pd.Timestamp) -> pd.Series | None:
-    """What each channel cost in the months of a window; a quarter's or a year's figure is spread over its months."""
+def _spend(crm: Crm, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame | None:
+    """What each channel cost in the months of a window, and the first of the months in which it cost anything."""
     if "spend" not in crm or crm.spend.empty:
         return None
-    parts = []
-    for label, spend in crm.spend.groupby("period"):
-        try:
-            span = pd.Period(str(label))
-        except ValueError:
-            continue
-        months = pd.period_range(span.start_time, span.end_time, freq="M")
-        inside = ((months.start_time >= since) & (months.start_time < min(until, crm.as_of))).mean()
-        parts.append(spend.groupby("channel")["spend"].sum() * inside)
-    return pd.concat(parts).groupby(level=0).sum() if parts else None
+    spent = spending(crm)
+    inside = (spent["period"] >= since) & (spent["period"] < min(until, crm.as_of))
+    spent = spent.assign(spend=spent["spend"].where(inside, 0.0))
+    first = spent[spent["spend"] > 0].groupby("channel")["period"].min()
+    return pd.DataFrame({"spend": spent.groupby("channel")["spend"].sum(), "first": first})
 
 
 def _hours(crm: Crm, entries: pd.DataFrame) -> pd.Series | None:

@@ -8,16 +8,18 @@ import pandas as pd
 from scipy.stats import norm
 
 from salesforecast import shrinkage, stats, style
-from salesforecast.channels.entries import ages, entries, two_years
+from salesforecast.channels.entries import ages, channel_of, entries, two_years
 from salesforecast.channels.fair import LEVEL, RATE, counted
 from salesforecast.channels.returns import margins
+from salesforecast.channels.spending import spending
 from salesforecast.errors import TooLittleData
-from salesforecast.observed import ENOUGH, NEARLY_ALL, need
+from salesforecast.observed import NEARLY_ALL, need
 from salesforecast.periods import Period
 from salesforecast.tables import NOT_FILLED, Crm
 from salesforecast.text import md
 
 ALL = "All"
+TOTAL = "\0total"  # the key of the last row, which no channel has
 TOP = 5  # customers whose share of bookings is the concentration
 MOST = 20  # bars
 
@@ -42,9 +44,10 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
     DataFrame
         channel; leads (that came in), created (deals entered), closed, won, bookings (money), average_deal, top_share (of the bookings, by
         the five largest customers; missing with fewer than ten customers), then of two years entries, win_rate, lower, upper (90%, deals of
-        a customer and of a quarter alike; missing with fewer than 10 wins), undecided (share still open), cycle_days (by which half of the
-        wins have come); revenue, margin (of the order lines of the period), spend and contribution (margin less spend) where the data have
-        them; then for the period before and the year before bookings and change (relative, 95%). Largest bookings first, All last.
+        a customer and of a quarter alike; missing with fewer than 10 wins, and while wins still come at the last age followed),
+        undecided (share still open), cycle_days (by which half of the wins have come); revenue, margin (of the order lines of the
+        period), spend and contribution (margin less spend) where the data have them; then for the period before and the year before
+        bookings and change (relative, 95%). Largest bookings first, All last.
 
     Raises
     ------
@@ -56,21 +59,17 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
     group = deals[by].astype("str").fillna(NOT_FILLED)
     amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
     deals = deals.assign(channel=group, amount=amount)
-    keys = [*sorted(group.unique()), ALL]
     spans = period.compared(crm.as_of)
+    keys = [*sorted({*group, *_elsewhere(crm, spans[0], by)}), TOTAL]
     now, past = _of(deals, spans[0], keys), [_of(deals, span, keys) for span in spans[1:]]
     frame = now.reset_index(names="channel")
     frame["average_deal"] = frame["bookings"] / frame["valued"].where(frame["valued"] > 0)
-    created = (
-        deals[deals["created_date"].between(spans[0].since, spans[0].until, inclusive="left")]
-        if "created_date" in deals
-        else deals[:0]
-    )
+    created = deals[_within(deals["created_date"], spans[0])] if "created_date" in deals else deals[:0]
     frame.insert(
         1, "created", _sums(pd.Series(1, index=created.index), created["channel"], keys).astype("int64").to_numpy()
     )
     if "leads" in crm and by in crm.leads:
-        leads = crm.leads[crm.leads["created_at"].between(spans[0].since, spans[0].until, inclusive="left")]
+        leads = crm.leads[_within(crm.leads["created_at"], spans[0])]
         counts = _sums(pd.Series(1, index=leads.index), leads[by].fillna(NOT_FILLED), keys)
         frame.insert(1, "leads", counts.astype("int64").to_numpy())
     frame = frame.merge(_lasting(crm, period, by), on="channel", how="left")
@@ -82,20 +81,36 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
         columns = (f"change_{name}{end}" for end in ("", "_lower", "_upper"))
         frame = frame.assign(**{f"bookings_{name}": booked}, **dict(zip(columns, changed, strict=True)))
     frame = frame.drop(columns=["valued", "squares"])
-    last = frame["channel"].eq(ALL) & (frame.index == len(frame) - 1)
-    frame = frame.assign(last=last).sort_values(
+    frame = frame.assign(last=frame["channel"].eq(TOTAL)).sort_values(
         ["last", "bookings", "channel"], ascending=[True, False, True], ignore_index=True
     )
-    return frame.drop(columns="last")
+    return frame.assign(channel=frame["channel"].replace(TOTAL, ALL)).drop(columns="last")
+
+
+def _elsewhere(crm: Crm, span: Period, by: str) -> set[str]:
+    """The channels by which a lead or an order came in a span, or that cost something in it, whether or not a deal names them."""
+    found: set[str] = set()
+    if "leads" in crm and by in crm.leads:
+        found |= set(crm.leads.loc[_within(crm.leads["created_at"], span), by].fillna(NOT_FILLED))
+    if "orders" in crm:
+        found |= set(channel_of(crm, crm.orders[_within(crm.orders["order_date"], span)], by))
+    if "spend" in crm and by == "channel":
+        spent = spending(crm)
+        found |= set(spent.loc[(spent["spend"] > 0) & _within(spent["period"], span), "channel"])
+    return found
+
+
+def _within(days: pd.Series, span: Period) -> pd.Series:
+    return days.between(span.since, span.until, inclusive="left")
 
 
 def _sums(values: pd.Series, group: pd.Series, keys: list[str]) -> pd.Series:
-    return pd.concat([values.groupby(group).sum().reindex(keys[:-1]).fillna(0), pd.Series({ALL: values.sum()})])
+    return pd.concat([values.groupby(group).sum().reindex(keys[:-1]).fillna(0), pd.Series({TOTAL: values.sum()})])
 
 
 def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
     """The counts and sums of a span by channel."""
-    here = deals[deals["closed_date"].between(span.since, span.until, inclusive="left") & (deals["outcome"] != "open")]
+    here = deals[_within(deals["closed_date"], span) & (deals["outcome"] != "open")]
     won = here["outcome"] == "won"
     amount = here["amount"].where(won)
     columns = {
@@ -107,7 +122,7 @@ def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
     frame["top_share"] = np.nan
     if "account_id" in here:
         sold = here.assign(amount=amount).dropna(subset="amount")
-        for name, rows in [*sold.groupby("channel"), (ALL, sold)]:
+        for name, rows in [*sold.groupby("channel"), (TOTAL, sold)]:
             per = rows.groupby("account_id")["amount"].sum().sort_values(ascending=False)
             if len(per) >= 2 * TOP:
                 frame.loc[name, "top_share"] = per.head(TOP).sum() / per.sum()
@@ -123,10 +138,10 @@ def _lasting(crm: Crm, period: Period, by: str) -> pd.DataFrame:
     except TooLittleData:
         return pd.DataFrame(columns=columns).astype({"channel": "str"})
     out = []
-    for name, part in [*rows.groupby("channel"), (ALL, rows.assign(channel=ALL))]:
+    for name, part in [*rows.groupby("channel"), (TOTAL, rows.assign(channel=TOTAL))]:
         about = ages(part).iloc[0]
         row = {"channel": name, "entries": len(part), "undecided": about["undecided"] / len(part)}
-        if about["won"] >= ENOUGH and about["followed"] > 0:
+        if about["settled"]:  # else wins still come, and what was won by the last age is not what will be in the end
             part = part[part["entry"] <= part["exit"]]
             y = counted(part, int(about["followed"]))
             rate, error = float(y.mean()), (y - y.mean())[:, None] / len(y)
@@ -157,17 +172,14 @@ def _money(crm: Crm, frame: pd.DataFrame, span: Period, by: str, keys: list[str]
     if "orders" in crm:
         lines = margins(crm)
         there = crm.orders if lines is None else lines
-        there = there[there["order_date"].between(span.since, span.until, inclusive="left")]
-        own = there[by] if by in there else pd.Series(pd.NA, index=there.index, dtype="str")
-        if by in crm.deals and "opportunity_id" in there:
-            own = own.fillna(there["opportunity_id"].map(crm.deals.set_index("opportunity_id")[by]))
-        own = own.astype("str").fillna(NOT_FILLED)
+        there = there[_within(there["order_date"], span)]
+        own = channel_of(crm, there, by)
         frame["revenue"] = _sums(there["net_amount"], own, keys).to_numpy()
         if lines is not None:
             frame["margin"] = _sums(there["margin"], own, keys).to_numpy()
     if "spend" in crm and by == "channel":
-        months = pd.PeriodIndex(pd.period_range(span.since, span.until - pd.Timedelta(days=1), freq="M")).astype("str")
-        spend = crm.spend[crm.spend["period"].isin(months)]
+        spend = spending(crm)
+        spend = spend[_within(spend["period"], span)]
         frame["spend"] = _sums(spend["spend"], spend["channel"], keys).to_numpy()
         if "margin" in frame:
             frame["contribution"] = frame["margin"] - frame["spend"]
