@@ -138,8 +138,8 @@ def reliability(nodes: pd.DataFrame, edges: tuple[float, ...] = (0, 0.1, 0.3, 0.
     return found.reset_index(drop=True)
 
 
-def alarms(seed: int, reps: int = 24, deals: float = 10.0) -> bool:
-    """Whether somebody is named of reps who are all on their path, their deals of the made-up company's sizes."""
+def alarms(seed: int, reps: int = 24, deals: float = 10.0) -> int:
+    """How many are named of reps who are all on their path, so many deals due, their deals of the made-up company's sizes."""
     rng = np.random.default_rng(seed)
     before = rng.lognormal(10.0, 1.2, 4 * int(reps * deals))
     year = pd.DataFrame({"day": pd.Timestamp("2024-06-01"), "amount": before})
@@ -148,7 +148,7 @@ def alarms(seed: int, reps: int = 24, deals: float = 10.0) -> bool:
     booked = [rng.lognormal(10.0, 1.2, n).sum() for n in rng.poisson(level)]
     frame = pd.DataFrame({"rep": [f"R{i:02}" for i in range(reps)], "booked": booked, "due": level * mean})
     frame = pd.concat([frame, frame.tail(1).assign(rep="All")], ignore_index=True)
-    return bool((exceptions(frame, year, pd.Timestamp("2025-01-01"))["verdict"] != "same").any())
+    return int((exceptions(frame, year, pd.Timestamp("2025-01-01"))["verdict"] != "same").sum())
 
 
 def quota_record(seed: int, kind: str, reps: int = 24, quarters: int = 8) -> pd.DataFrame:
@@ -198,8 +198,9 @@ def main() -> None:
         print("\nreps' chances:\n", reliability(reps).round(3).to_string())
     else:
         many = args.companies or 300
-        named = np.mean([alarms(seed) for seed in range(many)])
-        print(f"somebody on their path is named in {named:.1%} of {many} looks (0.2 false alarms a look are stated)")
+        for deals in (1.0, 3.0, 10.0):
+            named = np.mean([alarms(seed, deals=deals) for seed in range(many)])
+            print(f"{deals:g} deals due: {named:.2f} false alarms a look, of {many} (0.2 are stated)")
         for kind in ("fair", "flat", "ratchet", "territory"):
             found = [targets.fairness(quota_record(seed, kind)) for seed in range(many)]
             said = {

@@ -35,6 +35,7 @@ from salesforecast.targets.pacing import (
 from salesforecast.targets.pattern import due, path, pattern
 from salesforecast.targets.plan import dimensions, empty, levels, overassigned
 from salesforecast.targets.planning import (
+    cells_by,
     chart_planned,
     coming,
     eve,
@@ -79,6 +80,7 @@ __all__ = [
     "baseline",
     "cards_headline",
     "cards_standing",
+    "cells_by",
     "chances",
     "changes",
     "chart_attainment",

@@ -12,7 +12,7 @@ from salesforecast.formats import Format
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.targets.outlook import ALL, chances
 from salesforecast.targets.pattern import Pattern, due, path
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, has
 from salesforecast.text import md
 
 SMALL = 0.10  # a chance under which a target frustrates instead of asking for effort
@@ -61,6 +61,7 @@ def attainment(
         (of the gap of all), projected, lower, upper, chance, to_hand_over; highest attainment first, without target last, and
         the row All at the end.
     """
+    has(sales, *([by] if by else []))
     name = by or "name"
     part = between(sales, span.since, min(as_of + ONE_DAY, span.until))
     code = part[by].astype("str") if by else pd.Series(ALL, index=part.index)
@@ -140,7 +141,7 @@ def finding_attainment(attainment: pd.DataFrame) -> str:
     nodes = nodes[nodes["target"] > 0]
     if nodes.empty:
         raise MissingTable(
-            f"Nobody has a target here. Add targets by {str(name).replace('_id', '')} to the table of targets."
+            f"Nobody has a target here. Add targets by {'rep' if name == 'name' else name.removesuffix('_id')} to the table of targets."
         )
     left, done = float(attainment["to_hand_over"].iloc[-1]), nodes["due_share"].max() >= 1
     if done:  # who left was not there to reach it

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import gamma
 
-from salesforecast import style
+from salesforecast import shrinkage, style
 from salesforecast.errors import TooLittleData
 from salesforecast.targets.sold import between, deal_size
 from salesforecast.text import md
@@ -23,9 +23,10 @@ def exceptions(
 
     Held against what was due times what all nodes booked over what was due of all, so that a bad quarter is no alarm for everybody.
     Booked money of a node on its path has the mean due and the variance due × b, b the mean of squared amounts over the mean amount
-    (deals come by chance, each with its size), widened by the overdispersion of all nodes; its distribution is taken
-    as gamma. The limits are as wide as it takes for `alarms` false alarms to be expected among all the nodes together: with 24 nodes
-    and 0.2 each has one in 120.
+    (deals come by chance, each with its size), widened by the overdispersion of all nodes. Nothing comes at all with the chance of no
+    deal, exp(-n), n the deals due over that overdispersion; what comes else is taken as gamma. The limits
+    are as wide as it takes for `alarms` false alarms to be expected among all the nodes together: with 24 nodes and 0.2 each has one
+    in 120.
 
     Parameters
     ----------
@@ -42,12 +43,13 @@ def exceptions(
     -------
     DataFrame
         The name, booked, due, ratio (booked over due and over the ratio of all), n (deals due), lower, upper (limits of the ratio), p,
-        verdict (above, below, same), and for the chart alarms, deal (variance over mean), average (deal); lowest ratio first.
+        verdict (above, below, same), and for the chart alarms, deal (variance over mean), average (deal), wide (overdispersion); lowest
+        ratio first.
 
     Raises
     ------
     TooLittleData
-        With fewer than 3 nodes that had something due.
+        With fewer than 3 nodes that had something due, or with nothing booked.
     """
     name = attainment.columns[0]
     nodes = attainment.iloc[:-1]
@@ -59,39 +61,40 @@ def exceptions(
     year = between(sales, since - pd.DateOffset(years=1), since)
     year = year if len(year) else sales
     deal = deal_size(year)
-    common = float(nodes["booked"].sum() / nodes["due"].sum())
-    mean = nodes["due"].to_numpy() * max(common, 1e-9)
-    z = (nodes["booked"].to_numpy() - mean) / np.sqrt(mean * deal)
-    wide = _overdispersion(z)
-    booked = nodes["booked"].to_numpy()
-    p = np.minimum(2 * np.minimum(*(_tail(booked, mean, deal * wide, side) for side in (0, 1))), 1)
+    average, booked = float(year["amount"].mean()), nodes["booked"].to_numpy()
+    if not booked.sum() > 0:
+        raise TooLittleData("Nothing is booked yet, so nobody can be off the path that all together are on.")
+    mean = nodes["due"].to_numpy() * booked.sum() / nodes["due"].sum()
+    wide = shrinkage.overdispersion((booked - mean) / np.sqrt(mean * deal))
+    none, shape, scale = _luck(mean, deal, average, wide)
+    more = np.where(booked > 0, (1 - none) * gamma.sf(booked, shape, scale=scale), 1.0)
+    less = none + (1 - none) * gamma.cdf(booked, shape, scale=scale)
+    p = np.minimum(2 * np.minimum(less, more), 1)
     alpha = alarms / len(nodes)
-    lower, upper = _limits(mean, deal * wide, alpha)
+    lower, upper = _limits(mean, deal, average, wide, alpha)
     frame = pd.DataFrame({
         name: nodes[name], "booked": nodes["booked"], "due": nodes["due"], "ratio": nodes["booked"] / mean,
-        "n": mean / float(year["amount"].mean()), "lower": lower, "upper": upper, "p": p,
+        "n": mean / average, "lower": lower, "upper": upper, "p": p,
     })  # fmt: skip
     side = np.where(frame["ratio"] > 1, "above", "below")
     frame["verdict"] = np.where(p < alpha, side, "same")
-    frame = frame.assign(alarms=alarms, deal=deal * wide, average=float(year["amount"].mean()))
+    frame = frame.assign(alarms=alarms, deal=deal, average=average, wide=wide)
     return frame.sort_values(["ratio", name], ignore_index=True)
 
 
-def _tail(x: np.ndarray, mean: np.ndarray, deal: float, upper: int) -> np.ndarray:
-    """The chance of less (0) or more (1) than x for a gamma with that mean and a variance of mean × deal."""
-    shape = mean / deal
-    return np.asarray(gamma.sf(x, shape, scale=deal) if upper else gamma.cdf(x, shape, scale=deal))
+def _luck(mean: np.ndarray, deal: float, average: float, wide: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The chance of nothing booked, and shape and scale of the gamma of what is booked else, that have the mean and its variance."""
+    none = np.exp(-mean / (average * wide))
+    centre = mean / (1 - none)
+    spread = (mean * deal * wide + mean**2) / (1 - none) - centre**2
+    return none, centre**2 / spread, spread / centre
 
 
-def _limits(mean: np.ndarray, deal: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    shape = mean / deal
-    low, high = (gamma.ppf(q, shape, scale=deal) / mean for q in (alpha / 2, 1 - alpha / 2))
+def _limits(mean: np.ndarray, deal: float, average: float, wide: float, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    none, shape, scale = _luck(mean, deal, average, wide)
+    shares = ((q - none) / (1 - none) for q in (alpha / 2, 1 - alpha / 2))
+    low, high = (gamma.ppf(np.maximum(share, 0), shape, scale=scale) / mean for share in shares)
     return np.asarray(low), np.asarray(high)
-
-
-def _overdispersion(z: np.ndarray) -> float:
-    """How much wider the standardised differences are than luck, at least 1: by their median, which few outliers do not move."""
-    return float(max(1.0, np.median(z**2) / 0.4549))
 
 
 def limits(exceptions: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +103,9 @@ def limits(exceptions: pd.DataFrame) -> pd.DataFrame:
     n = np.linspace(max(0.5, exceptions["n"].min() * 0.8), exceptions["n"].max() * 1.1, 60)
     frame = pd.DataFrame({"n": n})
     for words, level in SHOWN:
-        frame[f"lower_{words}"], frame[f"upper_{words}"] = _limits(n * row["average"], row["deal"], 1 - level)
+        frame[f"lower_{words}"], frame[f"upper_{words}"] = _limits(
+            n * row["average"], row["deal"], row["average"], row["wide"], 1 - level
+        )
     return frame
 
 
@@ -111,13 +116,11 @@ def finding_exceptions(exceptions: pd.DataFrame) -> str:
     rate = f"limits that give {style.figure(1)(alarms)} false alarms a look over {len(exceptions)} nodes"
     if named.empty:
         return f"**Nobody is off the path by more than luck**, by {rate}."
-    said = [
-        f"**{md(r[name])}** ({style.percent(r['booked'] / r['due'])} of what was due)"
-        for r in named.head(3).to_dict("records")
-    ]
-    more = f" and {len(named) - 3} others" if len(named) > 3 else ""
-    verb = "is" if len(named) == 1 else "are"
-    return f"{', '.join(said)}{more} {verb} off the path by more than luck, by {rate}."
+    said = [f"**{md(r[name])}** {r['verdict']} at {style.times(r['ratio'])}" for r in named.head(3).to_dict("records")]
+    more = f" (and {style.plural(len(named) - 3, 'other')})" if len(named) > 3 else ""
+    return (
+        f"Off the path by more than luck: {', '.join(said)} of what all together have of what was due{more}, by {rate}."
+    )
 
 
 def chart_exceptions(exceptions: pd.DataFrame) -> alt.LayerChart:
@@ -133,4 +136,4 @@ def chart_exceptions(exceptions: pd.DataFrame) -> alt.LayerChart:
 
 def table_exceptions(exceptions: pd.DataFrame) -> pd.DataFrame:
     """The comparison as the page's table has it."""
-    return exceptions.drop(columns=["alarms", "deal", "average"])
+    return exceptions.drop(columns=["alarms", "deal", "average", "wide"])

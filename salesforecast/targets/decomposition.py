@@ -15,15 +15,14 @@ from salesforecast import style
 from salesforecast.errors import SettingError, unknown
 from salesforecast.periods import ONE_DAY, Period, period_at
 from salesforecast.targets.pattern import A_YEAR, SEASONED, Pattern, drawn, log_ratio, pattern
-from salesforecast.targets.promotions import named, promotions_of, without
+from salesforecast.targets.promotions import lifts, promotions_of, without
 from salesforecast.targets.shares import blended, home, leaves_of, rates, shares_of
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, has
 from salesforecast.targets.staffing import there
 from salesforecast.text import md
 
 TIMES = ("year", "quarter", "month", "week", "day")
 VACANT = "vacant"
-WHERE = ("region", "team", "rep", "rep_id", "family", "product", "channel", "partner_id", "segment")
 
 
 def baseline(
@@ -74,7 +73,8 @@ def baseline(
     blend : float
         The weight of the potential, 0 to 1; `weigh` says which was best.
     promotions : DataFrame
-        start, end (last day), uplift (0.3 sells 30% more), and columns of `by` where it is for some names only.
+        start, end (last day), uplift (0.3 sells 30% more), and columns of sales where it is for some names only; of a name that is
+        none of the plan's, a cell is lifted by its share of the cell's business.
     people, ramp : DataFrame
         From `staff` and `reps.ramp`; read when rep or rep_id is in `by`.
     country : str
@@ -88,19 +88,17 @@ def baseline(
 
     Raises
     ------
-    SettingError
-        For a column that sales do not have.
+    MissingTable, SettingError
+        For a column that the data do not have, and for one that nobody knows.
     TooLittleData
         Without a quarter of history.
     """
     by = [b.strip() for b in by.split(",") if b.strip()] if isinstance(by, str) else list(by)
-    for name in by:
-        if name not in sales:
-            raise unknown("column to plan by", name, [c for c in WHERE if c in sales])
+    has(sales, *by)
     if every not in TIMES:
         raise unknown("grain of time", every, TIMES)
     end = span.since if as_of is None else min(as_of + ONE_DAY, span.until)
-    offers = promotions_of(promotions, by)
+    offers = promotions_of(promotions, sales)
     history = without(sales[sales["day"] < end], offers)
     days = days or pattern(history, end, country=country, fiscal_year_start=span.fiscal_year_start)
     history = between(history, max(days.since, end - 2 * pd.Timedelta(days=A_YEAR)), end)
@@ -119,7 +117,7 @@ def baseline(
         leaves, carried = _handed_on(leaves, carried, full, home(leaves, name, people))
     for offer in offers.itertuples():
         inside = np.asarray((when >= offer.start) & (when <= offer.end))
-        carried[np.ix_(named(leaves, offer, by), inside)] *= 1 + offer.uplift
+        carried[:, inside] *= 1 + offer.uplift * lifts(leaves, history, offer, by)[:, None]
     if not total >= 0:
         raise SettingError(f"The total is {total}; a plan has a total of 0 or more.")
     total = total or float(days.expected(when).sum())

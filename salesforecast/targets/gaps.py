@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import TooLittleData, unknown
+from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.targets.pattern import Pattern, due
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, has
 from salesforecast.text import md
 
 PARTS = ("volume", "price", "mix", "new_items")
@@ -66,7 +66,7 @@ def gap(
     Price, volume and mix as in standard cost accounting (Horngren, Datar & Rajan, Cost Accounting, on sales variances).
 
     """
-    now, base = _held_against(sales, span, as_of, item, target)
+    now, base = _held_against(sales, span, as_of, target, item)
     share = due(days, span, as_of)
     parts = split(now, base, pd.Series({"": target * share}), item).iloc[0]
     rest = {"timing": target * (share - 1), **parts}
@@ -80,11 +80,10 @@ def gap(
 
 
 def _held_against(
-    sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, column: str, target: float
+    sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, target: float, *columns: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What was sold in the period so far, and in the year before it; refused without the column or a target."""
-    if column not in sales:
-        raise unknown("column of what was sold", column, [c for c in sales if c not in ("day", "amount")])
+    """What was sold in the period so far, and in the year before it; refused without the columns or a target."""
+    has(sales, *columns)
     if np.isnan(target):
         raise TooLittleData("There is no target for this period, so there is no gap. Add the table of targets.")
     now = between(sales, span.since, min(as_of + ONE_DAY, span.until))
@@ -218,7 +217,7 @@ def where(
         The column of `by`, target, assumed (flag: no target of its own), due, booked, ahead, share (of the whole's), volume,
         price, mix, new_items (they add up to ahead, in whole cents); most behind first, and the row All.
     """
-    now, base = _held_against(sales, span, as_of, by, total)
+    now, base = _held_against(sales, span, as_of, total, by, item)
     share = due(days, span, as_of)
     usual = base.groupby(by)["amount"].sum()
     names = sorted({*now[by], *usual.index, *wanted.index})

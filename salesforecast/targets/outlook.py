@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import shrinkage
-from salesforecast.errors import TooLittleData, unknown
+from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period, period_at
 from salesforecast.targets.pattern import A_YEAR, Pattern, log_ratio, pattern
-from salesforecast.targets.sold import between, deal_size
+from salesforecast.targets.sold import between, deal_size, has
 from salesforecast.targets.staffing import there
 
 DRAWS = 1000
@@ -152,8 +152,7 @@ def paths(
     DataFrame
         series (the value of `by`, or All), path, value (money, the result of the whole period); by series and path.
     """
-    if by and by not in sales:
-        raise unknown("column of what was sold", by, [c for c in sales if c not in ("day", "amount", "opportunity_id")])
+    has(sales, *([by] if by else []))
     days = days or pattern(sales, min(span.since, as_of + ONE_DAY), fiscal_year_start=span.fiscal_year_start)
     whole = company(sales, span, as_of, days)
     since = max(days.since, days.until - pd.Timedelta(days=A_YEAR))
@@ -226,8 +225,8 @@ def chances(wanted: pd.Series, paths: pd.DataFrame, *, level: float = LEVEL) -> 
     total = paths.groupby(["series", "path"])["value"].sum().unstack()
     names = sorted({*total.index, *wanted.index})
     total, goal = total.reindex(names), wanted.reindex(names).astype("float64")
-    draws = total.to_numpy("float64")
-    known = ~np.isnan(draws).any(axis=1) if draws.size else np.zeros(len(names), dtype=bool)
+    draws = total.to_numpy("float64") if total.size else np.full((len(names), 1), np.nan)
+    known = ~np.isnan(draws).any(axis=1)
     met = np.where(known & (goal > 0).to_numpy(), (draws >= goal.to_numpy()[:, None]).mean(axis=1), np.nan)
     lower, upper = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=1)
     return pd.DataFrame({

@@ -56,6 +56,11 @@ def to_plan(label: str, span: Period) -> Period:
     return period(label, span.fiscal_year_start) if label else year(span).previous(-1)
 
 
+def cells_by(sales: pd.DataFrame, given: str = "") -> list[str]:
+    """The columns that name a plan's cells: those given, with commas between, else region, team and rep as far as sales have them."""
+    return [c.strip() for c in given.split(",") if c.strip()] or [c for c in ("region", "team", "rep") if c in sales]
+
+
 def planned(cells: pd.DataFrame, edited: str = "", *, unit: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The plan of whole money units that keeps the wishes of an edited workbook; the baseline's where none is named.
 

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import SettingError, TooLittleData
+from salesforecast.errors import MissingTable, SettingError, TooLittleData
 from salesforecast.formats import Format
 from salesforecast.goals import targets
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.tables import Crm
+from salesforecast.tables import TABLES, Crm
 from salesforecast.targets.outlook import chances
 from salesforecast.targets.rounding import apportioned
-from salesforecast.targets.sold import between
+from salesforecast.targets.sold import between, has
 from salesforecast.targets.staffing import there
 from salesforecast.text import md
 
@@ -25,6 +25,7 @@ DRIVERS = ("results", "potential", "workload", "equal")
 STEP = 0.1
 PAST = 8  # periods looked back
 LEAST = 3  # past periods, and reps in each
+SEEN = 0.5  # of the year before: who was there for less has no past that a quota is held against
 A_YEAR = pd.DateOffset(years=1)
 
 
@@ -47,6 +48,10 @@ def potential(deals: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     DataFrame
         rep, potential (money), workload (deals); by name.
     """
+    if "created_date" not in deals:
+        raise MissingTable(
+            "This needs the day each deal was entered. Map the column created_date of the opportunities."
+        )
     known = deals[(deals["created_date"] < until) & deals["rep"].notna()]
     labels = [c for c in ("segment", "family") if c in known and known[c].notna().any()]
     kind = known[labels].astype("object").fillna("").agg(" · ".join, axis=1) if labels else pd.Series("", known.index)
@@ -64,7 +69,7 @@ def potential(deals: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
 def record(
     sales: pd.DataFrame,
     deals: pd.DataFrame,
-    people: pd.DataFrame,
+    people: pd.DataFrame | None,
     span: Period,
     as_of: pd.Timestamp,
     *,
@@ -98,10 +103,15 @@ def record(
     Returns
     -------
     DataFrame
-        period, rep, full (mean of the period's days, the ramp in it), results (money booked in the year before a day of full work, times
-        the days of the period), potential, workload (a day of full work), equal, target, booked; the coming period last. Who is not
-        there on any day of a period is left out.
+        period, rep, full (mean of the period's days, the ramp in it), seen (the share of the year before that the rep was there in full
+        work), results (money booked in the year before, times the days of the period over 365), potential, workload (both of the
+        year), equal, target, booked; the coming period last. Who is not there on any day of a period is left out.
+
+        What of the year a rep was not there counts as the mean of all, money over work: few days of work say little.
     """
+    has(sales, "rep")
+    if people is None:
+        raise MissingTable(f"Quotas need the table 'reps', which is not in the data. Add {TABLES['reps'].export}.")
     frames, until = [], as_of + ONE_DAY
     first = sales["day"].min()
     for i in range(past, -1, -1):
@@ -113,31 +123,25 @@ def record(
         begun = min(at.since, until)
         during = there(people, pd.date_range(at.since, at.until - ONE_DAY), ramp).mean(axis=1)
         before = there(people, pd.date_range(max(begun - A_YEAR, first), begun - ONE_DAY), ramp).mean(axis=1)
-        frame = people[["rep"]].assign(period=at.label, full=during, before=before)
+        frame = people[["rep"]].assign(period=at.label, full=during, seen=before)
         year = between(sales, begun - A_YEAR, begun)
         chance = potential(deals, begun).set_index("rep")
+        got = {"results": year.groupby("rep")["amount"].sum() * at.days / 365, **chance}
+        for name, sums in got.items():
+            value = frame["rep"].map(sums).fillna(0.0)
+            frame[name] = value + (1 - before) * value.sum() / max(before.sum(), 1e-12)
         if given is not None:
-            chance["potential"] = given.groupby("rep")["potential"].sum().reindex(chance.index)
-        work = frame["before"].where(frame["before"] > 0)
-        share = at.days / 365
-        frame["results"] = frame["rep"].map(year.groupby("rep")["amount"].sum()).fillna(0.0) / work * share
-        for name in ("potential", "workload"):
-            frame[name] = frame["rep"].map(chance[name]).fillna(0.0) / work
-        if given is not None:
-            frame["potential"] = frame["rep"].map(given.groupby("rep")["potential"].sum())
+            potential_ = frame["rep"].map(given.groupby("rep")["potential"].sum())
+            frame["potential"] = potential_.fillna(potential_.mean())
         frame["equal"] = 1.0
         goal = (wanted or {}).get(at.label)
         frame["target"] = frame["rep"].map(goal).astype("float64") if goal is not None and len(goal) else np.nan
-        got = between(sales, at.since, at.until).groupby("rep")["amount"].sum()
-        frame["booked"] = frame["rep"].map(got).fillna(0.0) if at.until <= until else np.nan
+        booked = between(sales, at.since, at.until).groupby("rep")["amount"].sum()
+        frame["booked"] = frame["rep"].map(booked).fillna(0.0) if at.until <= until else np.nan
         frames.append(frame[frame["full"] > 0])
     if not frames:
         raise TooLittleData("Quotas need half a year of history before the first period looked at.")
-    out = pd.concat(frames, ignore_index=True)
-    means = out.groupby("period")[["results", "potential", "workload"]].transform("mean")
-    for name in means:  # who is new has shown nothing: the mean of the others stands for it
-        out[name] = out[name].fillna(means[name])
-    return out[["period", "rep", "full", *DRIVERS, "target", "booked"]]
+    return pd.concat(frames, ignore_index=True)[["period", "rep", "full", "seen", *DRIVERS, "target", "booked"]]
 
 
 def wanted_before(crm: Crm, span: Period, *, past: int = PAST) -> dict[str, pd.Series]:
@@ -250,8 +254,8 @@ def quotas(
     -------
     DataFrame
         rep, full (of a seasoned rep), results, potential, workload (shares), forecast, before (booked a period in the year before, had they
-        been there all of it), quota (money, whole units), growth (quota over before), target, chance; largest quota first;
-        quotas add up to total × over.
+        been there all of it; missing for who was there for less than half of it), quota (money, whole units), growth (quota over
+        before), target, chance; largest quota first; quotas add up to total × over.
 
     Raises
     ------
@@ -276,7 +280,8 @@ def quotas(
     units = apportioned(share, np.zeros(len(share), dtype="int64"), np.array([round(whole * over)]))
     out = pd.DataFrame({
         "rep": now["rep"], "full": now["full"], "results": shares[:, 0], "potential": shares[:, 1], "workload": shares[:, 2],
-        "forecast": ahead.astype("float64"), "before": now["results"], "quota": units.astype("float64"), "target": now["target"],
+        "forecast": ahead.astype("float64"), "before": now["results"].where(now["seen"] >= SEEN), "quota": units.astype("float64"),
+        "target": now["target"],
     })  # fmt: skip
     out["growth"] = out["quota"] / out["before"].where(out["before"] > 0) - 1
     if paths is not None:

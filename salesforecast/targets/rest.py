@@ -119,13 +119,11 @@ def conversion(deals: pd.DataFrame, span: Period, as_of: pd.Timestamp, *, past: 
     Returns
     -------
     DataFrame
-        One row: n (deals open then), share (booked in the rest over the money open), open_amount (money, now).
-
-    Raises
-    ------
-    TooLittleData
-        When nothing was open in the past periods.
+        One row: n (deals open then), share (booked in the rest over the money open), open_amount (money, now). Both are missing where
+        nothing was open in the past periods, or the day on which deals were entered is not known.
     """
+    if "created_date" not in deals:
+        return pd.DataFrame([{"n": 0, "share": np.nan, "open_amount": np.nan}])
     known = deals.dropna(subset=["created_date", "amount"])
     wins = known[(known["outcome"] == "won") & (known["closed_date"] < span.since)]
     old = (wins["closed_date"] - wins["created_date"]).quantile(OLDEST) if len(wins) else pd.Timedelta(days=3650)
@@ -137,9 +135,6 @@ def conversion(deals: pd.DataFrame, span: Period, as_of: pd.Timestamp, *, past: 
         some = known[known["created_date"].between(day - old, day) & ~(known["closed_date"] <= day)]
         rest = known[(known["outcome"] == "won") & (known["closed_date"] > day) & (known["closed_date"] < before.until)]
         n, money, won = n + len(some), money + float(some["amount"].sum()), won + float(rest["amount"].sum())
-    if not money > 0:
-        raise TooLittleData(
-            "No deal was open in the periods before, so nothing says how much pipeline becomes bookings."
-        )
     now = known[known["created_date"].between(as_of - old, as_of) & (known["outcome"] == "open")]
-    return pd.DataFrame([{"n": n, "share": won / money, "open_amount": float(now["amount"].sum())}])
+    share, amount = (won / money, float(now["amount"].sum())) if money > 0 else (np.nan, np.nan)
+    return pd.DataFrame([{"n": n, "share": share, "open_amount": amount}])

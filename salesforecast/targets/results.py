@@ -16,7 +16,9 @@ from salesforecast.text import md
 GRAINS = {"daily": "rep", "weekly": "team", "monthly": "region", "results": "region"}
 
 
-def level(grain: str, given: str = "", *, region: str = "", team: str = "", rep: str = "") -> str:
+def level(
+    grain: str, given: str = "", deals: pd.DataFrame | None = None, *, region: str = "", team: str = "", rep: str = ""
+) -> str:
     """The names a role looks at: reps and branch heads daily, middle managers weekly, senior ones monthly, owners only results.
 
     Parameters
@@ -25,6 +27,8 @@ def level(grain: str, given: str = "", *, region: str = "", team: str = "", rep:
         daily, weekly, monthly or results.
     given : str
         Another column, which goes before.
+    deals : DataFrame, optional
+        From `crm.deals`: where they lack the column, teams are looked at, else reps, else ("") the whole alone.
     region, team, rep : str
         What the page is limited to: within a team reps are compared, within a region its teams.
 
@@ -40,9 +44,11 @@ def level(grain: str, given: str = "", *, region: str = "", team: str = "", rep:
     """
     if grain not in GRAINS:
         raise unknown("grain", grain, GRAINS)
-    if given or not (region or team or rep):
-        return given or GRAINS[grain]
-    return "rep" if team or rep or grain == "daily" else "team"
+    if given:
+        return given
+    limited = "rep" if team or rep or grain == "daily" else "team"
+    usual = limited if region or team or rep else GRAINS[grain]
+    return usual if deals is None else next((c for c in (usual, "team", "rep") if c in deals), "")
 
 
 def wanted_here(everything: Crm, crm: Crm, span: Period, by: str) -> pd.Series:
@@ -142,8 +148,8 @@ def segments(deals: pd.DataFrame, as_of: pd.Timestamp, *, by: str = "segment") -
     Returns
     -------
     DataFrame
-        The column of `by`, n (closed), won, win_rate, lower, upper (95%), bookings (money), average_deal, cycle_days (median of won deals),
-        competitor (named most in lost deals); largest bookings first.
+        The column of `by`, n (closed), won, win_rate, lower, upper (95%), bookings (money), average_deal, cycle_days (median of won deals)
+        where the day they were entered is known, competitor (named most in lost deals); largest bookings first.
     """
     until = as_of + ONE_DAY
     if by not in deals:
@@ -160,8 +166,9 @@ def segments(deals: pd.DataFrame, as_of: pd.Timestamp, *, by: str = "segment") -
     frame = stats.add_rate(frame, hits="won", n="n", name="win_rate")
     frame["bookings"] = year["amount"].where(won).groupby(group).sum()
     frame["average_deal"] = year["amount"].where(won).groupby(group).mean()
-    days = (year["closed_date"] - year["created_date"]).dt.days.where(won)
-    frame["cycle_days"] = days.groupby(group).median()
+    if "created_date" in year:
+        days = (year["closed_date"] - year["created_date"]).dt.days.where(won)
+        frame["cycle_days"] = days.groupby(group).median()
     if "competitor" in year:
         lost = year[(year["outcome"] == "lost") & year["competitor"].notna()]
         most = lost.groupby(group[lost.index])["competitor"].agg(lambda names: sorted(names.mode())[0])
@@ -177,7 +184,8 @@ def finding_segments(segments: pd.DataFrame) -> str:
         top["bookings"] / segments["bookings"].sum(),
         style.between(top["lower"], top["upper"], style.percent),
     )
+    within = f", half of the wins within {style.days(top['cycle_days'])}" if pd.notna(top.get("cycle_days")) else ""
     return (
         f"**{md(top.iloc[0])}** brings {style.percent(share)} of the bookings: {style.percent(top['win_rate'])} of {style.count(top['n'])} "
-        f"closed deals won (95% interval {between}), half of the wins within {style.days(top['cycle_days'])}."
+        f"closed deals won (95% interval {between}){within}."
     )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 
-from salesforecast.errors import TooLittleData
+from salesforecast.errors import MissingTable, TooLittleData, unknown
 from salesforecast.periods import ONE_DAY, period_at
 from salesforecast.tables import NOT_FILLED, Crm
 
 LABELS = ("rep_id", "rep", "team", "region", "product", "family", "channel", "partner_id", "segment")
+MAPPED = {
+    "rep": "rep_id of the opportunities",
+    "team": "team of the reps",
+    "region": "region of the reps",
+    "product": "product_id of the opportunities",
+    "family": "family of the products",
+}
 FILLED = 0.5  # of the median quarter: what a quarter has to reach before the CRM counts as filled
 
 
@@ -30,11 +37,34 @@ def sold(crm: Crm) -> pd.DataFrame:
         those that the data have; by day.
     """
     deals = crm.deals
+    for name in ("closed_date", "amount"):
+        if name not in deals:
+            raise MissingTable(f"This needs what was booked, and when. Map the column {name} of the opportunities.")
     won = deals[deals["outcome"] == "won"].dropna(subset=["closed_date", "amount"])
     labels = [c for c in LABELS if c in won]
     frame = won[["closed_date", "amount", "opportunity_id", *labels]].rename(columns={"closed_date": "day"})
     frame = frame.assign(**{c: frame[c].astype("object").fillna(NOT_FILLED).astype("str") for c in labels})
     return frame.sort_values(["day", "opportunity_id"], ignore_index=True)
+
+
+def has(sales: pd.DataFrame, *columns: str) -> None:
+    """Refuse what was sold where it lacks a column that it is to be cut by.
+
+    Raises
+    ------
+    MissingTable
+        When the data do not say it; with what to map.
+    SettingError
+        For a name that is none of `LABELS`.
+    """
+    for name in columns:
+        if name not in sales and name not in LABELS:
+            raise unknown(
+                "column of what was sold", name, [c for c in sales if c not in ("day", "amount", "opportunity_id")]
+            )
+        if name not in sales:
+            where = MAPPED.get(name, f"{name} of the opportunities")
+            raise MissingTable(f"This needs the {name.removesuffix('_id')} of each deal. Map the column {where}.")
 
 
 def settled(sales: pd.DataFrame, until: pd.Timestamp, fiscal_year_start: int = 1) -> pd.Timestamp:

@@ -59,7 +59,7 @@ def steps(ramp: pd.DataFrame | None) -> tuple[float, ...]:
     return tuple(float(x) for x in rising[rising < 1.0])
 
 
-def ramp(sales: pd.DataFrame, people: pd.DataFrame, days: Pattern) -> pd.DataFrame:
+def ramp(sales: pd.DataFrame, people: pd.DataFrame | None, days: Pattern) -> pd.DataFrame | None:
     """What a new hire brings in each quarter of the first year, as a share of a seasoned rep, from history and the usual ramp.
 
     Money booked in a quarter of tenure by everybody hired since the history begins, leavers too, over what seasoned reps bring on as many
@@ -77,8 +77,11 @@ def ramp(sales: pd.DataFrame, people: pd.DataFrame, days: Pattern) -> pd.DataFra
     Returns
     -------
     DataFrame
-        quarter (1 to 4, and 5 for all later ones), n (reps seen in it), wins (share of a seasoned rep; of the fifth 1).
+        quarter (1 to 4, and 5 for all later ones), n (reps seen in it), wins (share of a seasoned rep; of the fifth 1). None, which stands
+        for the usual ramp, where it is not known who sold, or who they are.
     """
+    if people is None or "rep_id" not in sales:
+        return None
     when = pd.date_range(days.since, days.until - ONE_DAY)
     weight = days.expected(when)
     staff = people.drop_duplicates("rep_id").reset_index(drop=True)
