@@ -17,8 +17,8 @@ from salesforecast import __version__
 from salesforecast.errors import SalesforecastError, SettingError
 
 DEMO_PERIOD = "2025Q2"
-SAID = {"without": "not possible with these data"}
 PARTS = ("team", "region", "rep", "product")  # of a company, for which there are filters
+SAID = {"without": "not possible with these data"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,13 +147,15 @@ def _report(args: argparse.Namespace) -> int:
     first = crm.first_day
     if asked.until <= first:
         raise SettingError(f"{asked.label} ends before the data begin ({first:%Y-%m-%d}).")
-    only = {name: given[name] for name in ("region", "team", "rep", "product") if given.get(name)}
     from salesforecast.report import converted
+
+    only = {name: given[name] for name in PARTS if given.get(name)}
 
     if converted("codes", given.get("codes", "no"), bool):
         from salesforecast.privacy import coded
 
         crm = coded(crm)  # the filters are given as codes too, and no name is told
+    _all_known(checked[0], crm, given.get("apart", ""), only)
     some = crm.only(**only)
     each = None
     if args.each:
@@ -168,6 +170,25 @@ def _report(args: argparse.Namespace) -> int:
 
     part = "".join(f"-{name}-{slug(value)}" for name, value in only.items()) + (f"-by-{args.each}" if args.each else "")
     return _run(args.notebook, given, args.out or Path("reports") / (asked.label + part), args.jobs, each, checked)
+
+
+def _all_known(crm: Any, told: Any, apart: str, only: dict[str, str]) -> None:
+    """Refuse all names at once of which there is none; `told` is the data with the names that may be told."""
+    refused = []
+    for name, value in only.items():
+        try:
+            told.only(**{name: value})
+        except SettingError as error:
+            refused.append(str(error))
+    if apart:
+        from salesforecast.reps import owned
+
+        try:
+            owned(crm, apart)
+        except SettingError as error:
+            refused.append(str(error))
+    if refused:
+        raise SettingError(" ".join(refused))
 
 
 def _run(
@@ -190,12 +211,8 @@ def _run(
             # a line at once: two notebooks may end in the same moment
             print(f"  {name} …\n", end="", file=sys.stderr, flush=True)
         else:
-            print(
-                f"  {name}: {SAID.get(status, status)} ({time.monotonic() - begun[name]:.1f} s)\n",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+            took = f" ({time.monotonic() - begun[name]:.1f} s)" if name in begun else ""
+            print(f"  {name}: {SAID.get(status, status)}{took}\n", end="", file=sys.stderr, flush=True)
 
     outcomes = report.run(
         names,

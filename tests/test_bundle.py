@@ -1,6 +1,7 @@
 """The bundle: what is written, that it is the same twice, and that neither hostile text nor a killed run does harm."""
 
 import contextlib
+import html
 import json
 import os
 import random
@@ -25,9 +26,9 @@ from conftest import ROOT
 from salesforecast import keeping, report, words
 from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load
-from salesforecast.errors import ReportError
+from salesforecast.errors import ReportError, SettingError
 from salesforecast.report import folder as folders
-from salesforecast.report import memory, recommendations, results, workbook, writing
+from salesforecast.report import memory, recommendations, results, summary, workbook, writing
 from salesforecast.report.nursery import Nursery
 from salesforecast.report.recommendations import options, recommended
 from salesforecast.report.results import Result, Said
@@ -120,7 +121,10 @@ def test_what_the_data_do_not_allow_is_said_with_the_missing_table_and_is_no_fai
     assert (spend.status, spend.error, spend.failed) == ("without", "Add the marketing spend.", False)
     page = text(made[0] / "2025Q2/index.html")
     assert "Not possible with these data. Add the marketing spend." in page
-    assert page.count("<dd>Add the marketing spend.</dd>") == 2  # a whole page, and a question of another
+    missing = re.search(r"<dt>Add the marketing spend.</dt>(.*?)</div>", page)[1]
+    assert re.findall('href="(.*?)">(.*?)<', missing) == [("reps.html", "Spend?"), ("spend.html", "Spend")], (
+        "once, with all it opens"
+    )
 
 
 def test_the_dearest_finding_stands_first_and_those_without_money_after_all(made):
@@ -357,7 +361,7 @@ for line in sys.stdin:
     begun = time.monotonic()
     if not (child := os.fork()):
         try:
-            report.run(["quiet"], sys.argv[1], folder=sys.argv[2], parameters={"period": period})
+            report.run(["reps"], sys.argv[1], folder=sys.argv[2], parameters={"period": period})
         except BaseException:
             os._exit(1)
         os._exit(0)
@@ -386,7 +390,7 @@ def whole(out):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs to be killed are forks")
 def test_a_run_killed_at_any_moment_leaves_a_whole_report(tmp_path):
-    written(tmp_path / "notebooks/quiet.ipynb", QUIET)
+    written(tmp_path / "notebooks/reps.ipynb", MONEY)  # it writes ledger, workbook and frames too
     out = tmp_path / "out"
     command = [sys.executable, "-c", RUN, str(out), str(tmp_path)]
     chance = random.Random(0)
@@ -401,7 +405,7 @@ def test_a_run_killed_at_any_moment_leaves_a_whole_report(tmp_path):
 
         takes = min(run("first"), run("first"))[1]
         assert whole(out) == "first"
-        codes, stands = [], "first"
+        codes, stands, stood = [], "first", {"first", "last"}
         for number in range(20):
             # most of the moments near the end, where things are moved
             code, _ = run(number, takes * chance.choice([chance.uniform(0.1, 1), chance.uniform(0.8, 1.1)]))
@@ -409,10 +413,15 @@ def test_a_run_killed_at_any_moment_leaves_a_whole_report(tmp_path):
             stands = str(number) if code == 0 else stands
             assert whole(out) in (stands, str(number)), "the former one or the new one, and never an older one"
             stands = whole(out)
+            stood.add(stands)
+            assert (out / "tables.xlsx").exists() and list((out / "results").glob("*.parquet"))
         assert codes.count(-signal.SIGKILL) >= 5
         run("last")
     assert whole(out) == "last"
-    assert {p.name for p in tmp_path.iterdir()} == {"notebooks", "out"}, "what the killed runs left is gone"
+    assert set(memory.read(tmp_path)["period"]) == stood, "the ledger knows what has stood here, and nothing else"
+    assert {p.name for p in tmp_path.iterdir()} == {"notebooks", "out", memory.LEDGER}, (
+        "what the killed runs left is gone"
+    )
 
 
 @pytest.mark.parametrize("step", range(6))
@@ -479,6 +488,51 @@ def test_two_runs_into_the_same_folder_are_refused_and_into_two_are_not(tmp_path
     with folders.building(tmp_path / "a"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["data", "data/report", "."])
+def test_the_export_is_no_place_for_a_report(tmp_path, where):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/deals.csv").write_text("a\n")
+    for data in (tmp_path / "data", tmp_path / "data/deals.csv"):
+        with (
+            pytest.raises(ReportError, match="holds the exported data, or lies right among them"),
+            folders.building((tmp_path / where).resolve(), str(data)),
+        ):
+            pass
+    with folders.building(tmp_path / "data/reports/2025Q2", str(tmp_path / "data")):
+        pass
+
+
+def test_a_notebook_that_would_take_the_page_of_the_summary_is_refused(tmp_path):
+    written(tmp_path / "notebooks/index.ipynb", QUIET)
+    with pytest.raises(SettingError, match="'index' would take the place of the summary"):
+        report.run([], tmp_path / "out", folder=tmp_path)
+
+
+def test_folders_of_ones_own_stay_as_they_are(tmp_path):
+    out = tmp_path / "out"
+    for word in ("old", "new"):
+        with folders.building(out) as place:
+            (place / folders.REPORT / "results").mkdir()
+            for name in ("manifest.json", f"results/{word}"):
+                (place / folders.REPORT / name).write_text(json.dumps({"files": {f"results/{word}": ""}}))
+            folders.put(place / folders.REPORT, out)
+        if word == "old":
+            out.chmod(0o750)
+            (out / "empty").mkdir()
+            (out / "mine/deep").mkdir(parents=True)
+            (out / "mine/notes.txt").write_text("mine")
+            os.utime(out / "mine", (1e9, 1e9))
+            (out / "mine").chmod(0o500)
+    modes = {path.relative_to(out).as_posix(): path.stat().st_mode & 0o777 for path in out.rglob("*") if path.is_dir()}
+    assert (
+        modes == {"results": 0o755, "empty": 0o755, "mine": 0o500, "mine/deep": 0o755}
+        and out.stat().st_mode & 0o777 == 0o750
+    )
+    assert (out / "mine").stat().st_mtime == 1e9
+    assert {p.name for p in (out / "results").iterdir()} == {"new"}
+    (out / "mine").chmod(0o700)
 
 
 def test_files_that_no_run_has_written_go_along(tmp_path):
@@ -638,6 +692,16 @@ def test_options_are_ranked_by_what_they_promise_and_the_list_is_short():
     assert (found["upper"] > found["promised"]).all() and (found["promised"] > found["lower"]).all()
 
 
+def test_the_chance_of_any_gain_stands_beside_each_proposal(made):
+    found = json.loads((made[0] / "2025Q2/findings.json").read_text("utf-8"))["recommendations"]
+    page = text(made[0] / "2025Q2/index.html")
+    shown = re.findall(r"Chance of any gain: (.*?)\.", page)
+    assert [html.unescape(one) for one in shown] == [summary.chance(row["chance"]) for row in found] and len(shown) == 2
+    # an 80% range reaches 1.2816 sd: zero lies 1.2816 sd away, so the chance of more is 90%
+    alone = recommended(options([said(Stake(2e5, 0.0, 4e5, lever="l", key="k"))]))
+    assert alone["chance"].tolist() == [pytest.approx(0.9, abs=0.01)] and summary.chance(alone["chance"][0]) == "90%"
+
+
 def test_an_option_that_is_shrunk_already_is_left_as_it_is_and_one_without_a_range_promises_nothing():
     given = [
         said(
@@ -651,6 +715,137 @@ def test_an_option_that_is_shrunk_already_is_left_as_it_is_and_one_without_a_ran
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def entries(of, rows):
+    return memory.entries(writing._findings(of, rows, {}, recommended(options(rows)), {}))
+
+
+def test_a_report_on_a_part_runs_what_can_be_limited_and_leaves_the_memory_of_the_whole(tmp_path):
+    of_all = [cell if not isinstance(cell, tuple) else (cell[0], cell[1].replace('team: str = ""\n', "").replace(", team=team", ""))
+              for cell in MONEY]  # fmt: skip
+    written(tmp_path / "notebooks/reps.ipynb", MONEY)
+    written(
+        tmp_path / "notebooks/revenue.ipynb",
+        [cell if isinstance(cell, tuple) else cell.replace("team or ", "") for cell in of_all],
+    )
+    told = []
+    report.run([], tmp_path / "out/2025Q1", folder=tmp_path, parameters={"as_of": "2025-03-31", "period": "2025Q1"})
+    before = memory.read(tmp_path / "out")
+    assert set(before["part"]) == {""} and set(before["page"]) == {"reps", "revenue"}
+    outcomes = report.run(
+        [], tmp_path / "out/ann", folder=tmp_path, parameters={"as_of": "2025-03-31", "period": "2025Q1", "team": "Ann"},
+        progress=lambda *what: told.append(what),
+    )  # fmt: skip
+    assert [o.name for o in outcomes] == ["reps"]
+    assert ("revenue", "left out, since it has no parameter team") in told
+    ledger = memory.read(tmp_path / "out")
+    pd.testing.assert_frame_equal(ledger[ledger["part"] == ""].reset_index(drop=True), before)
+    assert set(ledger.loc[ledger["part"] != "", "part"]) == {"team Ann"}
+    assert re.search(r"<h1>[^<]*team Ann</h1>", text(tmp_path / "out/ann/index.html"))
+    with pytest.raises(SettingError, match="There is no parameter 'team'"):
+        report.run(["revenue"], tmp_path / "out/ann", folder=tmp_path, parameters={"team": "Ann"})
+
+
+def test_a_year_is_reported_without_the_page_that_cannot_forecast_one(tmp_path):
+    for name in ("revenue_forecast", "reps"):
+        written(tmp_path / f"notebooks/{name}.ipynb", MONEY)
+    told = []
+    year = {"folder": tmp_path, "parameters": {"period": "2025"}}
+    outcomes = report.run([], tmp_path / "out", **year, progress=lambda *what: told.append(what))
+    assert [o.name for o in outcomes] == ["reps"]
+    assert ("revenue_forecast", "left out, since it forecasts a quarter or a month, and 2025 is a year") in told
+    with pytest.raises(
+        SettingError, match="There is no notebook to run; revenue_forecast: it forecasts a quarter or a month"
+    ):
+        report.run(["revenue_forecast"], tmp_path / "out", **year)
+
+
+def test_a_value_that_a_notebook_refuses_stops_the_report_and_the_former_one_stands(tmp_path):
+    picky = [
+        *MONEY[:2],
+        ("setup", SETUP),
+        "from salesforecast.errors import SettingError\nif worth < 0: raise SettingError('worth is below 0.')",
+    ]
+    written(tmp_path / "notebooks/picky.ipynb", picky)
+    written(tmp_path / "notebooks/reps.ipynb", MONEY)
+    out = tmp_path / "out"
+    report.run([], out, folder=tmp_path)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with pytest.raises(SettingError, match="^picky: worth is below 0.$"):
+        report.run([], out, folder=tmp_path, parameters={"worth": -1.0})
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_the_part_is_what_was_asked_for_whatever_the_pages_say_of_it():
+    pages = {"a": SimpleNamespace(head={"period": "2025Q1", "part": ""}, made={"data": {"company": "L"}})}
+    values = {"a": {"period": "2025Q1", "rep": "Ann", "team": "", "region": "North"}}
+    assert writing._report(pages, values).part == "region North, rep Ann"
+    assert writing._head(pages, values)["part"] == "region North, rep Ann"
+
+
+def test_reports_of_a_company_without_a_name_are_not_held_against_each_other(tmp_path):
+    nameless = [
+        (cell[0], cell[1].replace('company="Larkfield"', "")) if isinstance(cell, tuple) else cell for cell in MONEY
+    ]
+    nameless = [(cell[0], cell[1] + '\ndata: str = ""') if cell[0] == "parameters" else cell for cell in nameless]
+    written(tmp_path / "notebooks/reps.ipynb", nameless)
+    for name in ("one", "two"):  # two companies, each in a folder of its own
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "opportunities.csv").write_text(
+            "opportunity_id,stage,outcome,amount,created_date,closed_date\na,Won,won,5,2025-01-02,2025-02-03\n"
+        )
+    said = {"as_of": "2025-03-31", "period": "2025Q1", "data": str(tmp_path / "one")}
+    report.run([], tmp_path / "out/one", folder=tmp_path, parameters=said)
+    report.run(
+        [], tmp_path / "out/two", folder=tmp_path, parameters={"period": "2025Q2", "data": str(tmp_path / "two")}
+    )
+    found = json.loads((tmp_path / "out/two/findings.json").read_text("utf-8"))["since_the_last"]
+    assert found == {"forecasts": [], "delivered": [], "changed": []}
+    assert "Set company in salesforecast.toml" in text(tmp_path / "out/two/index.html")
+
+
+def test_what_was_promised_and_what_was_delivered_are_read_off_the_same_finding():
+    def rows(level):  # two findings speak of the same option; the dearer one is proposed
+        dear, cheap = (
+            Stake(9e5, 8e5, 1e6, lever="l", key="k", level=level),
+            Stake(1e5, 0.0, 2e5, lever="l", key="k", level=-7e7),
+        )
+        return [said(dear), said(cheap, question="b")]
+
+    ledger = entries(memory.Report("L", "", "2025Q1", "2025-01-31", "ab"), rows(-5e5))
+    found = memory.delivered(ledger, rows(-2e5))
+    assert found["delivered"].tolist() == [3e5]
+    gone = [said(Stake(1.0, 0.0, 2.0, key="k", level=-1e5))]  # no longer proposed, and measured all the same
+    assert memory.delivered(ledger, gone)["delivered"].tolist() == [4e5]
+
+
+def test_a_report_that_stood_when_its_run_was_killed_is_remembered_by_the_next(project, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def put_and_die(*where):
+        folders.put(*where)
+        raise Killed
+
+    out = tmp_path / "reports"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("salesforecast.report.bundle.put", put_and_die)
+        report.run(["reps"], out / "2025Q1", folder=project, parameters={"period": "2025Q1", "as_of": "2025-03-31"})
+    assert (out / "2025Q1/index.html").exists() and memory.read(out).empty
+    report.run(["reps"], out / "2025Q2", folder=project, parameters={"period": "2025Q2"})
+    assert set(memory.read(out)["period"]) == {"2025Q1", "2025Q2"}
+    found = json.loads((out / "2025Q2/findings.json").read_text("utf-8"))["since_the_last"]
+    assert {row["key"] for row in found["delivered"]} == {"ann", "hire"}
+
+
+def test_two_reports_of_some_pages_each_keep_the_memory_of_both(project, tmp_path):
+    written(tmp_path / "notebooks/a.ipynb", MONEY)
+    written(tmp_path / "notebooks/b.ipynb", MONEY)
+    for name in ("a", "b", "a"):
+        report.run([name], tmp_path / "out" / name, folder=tmp_path)
+    ledger = memory.read(tmp_path / "out")
+    assert ledger["page"].value_counts().to_dict() == {"a": 6, "b": 6}
 
 
 def test_the_next_report_prints_promised_and_delivered_and_what_changed(made):
@@ -679,7 +874,7 @@ def test_former_forecasts_are_held_against_what_came():
         said(forecast=Forecast("2025Q1", 100.0, 80.0, 120.0)),
         said(forecast=Forecast("2025Q2", 50.0, 40.0, 60.0), question="b"),
     ]
-    ledger = memory.entries(memory.Report("L", "", "2025Q1", "2025-01-31", "ab"), rows, recommended(options(rows)))
+    ledger = entries(memory.Report("L", "", "2025Q1", "2025-01-31", "ab"), rows)
     former = memory.former(ledger, memory.Report("L", "", "2025Q2", "2025-06-30", "cd"))
     kept = memory.kept_forecasts(former, {"2025Q1": 125.0})
     assert kept[["period", "actual", "held"]].to_numpy().tolist() == [["2025Q1", 125.0, False]]
@@ -700,9 +895,13 @@ def test_a_broken_ledger_stops_no_report(tmp_path):
 
 def test_what_stands_where_the_ledger_should_is_set_aside_and_not_lost(tmp_path):
     (tmp_path / "ledger.parquet").write_bytes(b"PAR1 no")
-    new = memory.entries(memory.Report("L", "", "2025Q1", "2025-01-31", "ab"), [said()], recommended(options([])))
-    memory.append(tmp_path, new)
-    assert len(memory.read(tmp_path)) == 1
+    (tmp_path / "2025Q1").mkdir()
+    (tmp_path / "2025Q1/manifest.json").write_text("{}")
+    found = writing._findings(
+        memory.Report("L", "", "2025Q1", "2025-01-31", "ab"), [said()], {}, recommended(options([])), {}
+    )
+    (tmp_path / "2025Q1/findings.json").write_text(json.dumps(found))
+    assert len(memory.settled(tmp_path)) == len(memory.read(tmp_path)) == 1
     assert (tmp_path / "ledger.parquet.unread").read_bytes() == b"PAR1 no"
 
 
@@ -711,10 +910,10 @@ def test_a_report_in_codes_remembers_none_that_tells_names():
         made = {"data": {"company": "L", "as_of": as_of}, "parameters": {"codes": str(codes)}}
         return writing._report({"reps": SimpleNamespace(head={"period": "2025Q1"}, made=made)}, {"reps": {}})
 
-    ledger = memory.entries(of("2025-01-31", False), [said(sentence="Ann loses.")], recommended(options([])))
+    ledger = entries(of("2025-01-31", False), [said(sentence="Ann loses.")])
     assert len(memory.former(ledger, of("2025-02-28", False))) == 1
     assert memory.former(ledger, of("2025-02-28", True)).empty
-    coded = memory.entries(of("2025-01-31", True), [said(sentence="Rep 1A2B loses.")], recommended(options([])))
+    coded = entries(of("2025-01-31", True), [said(sentence="Rep 1A2B3C loses.")])
     assert len(memory.former(coded, of("2025-02-28", True))) == 1
 
 

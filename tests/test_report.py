@@ -12,9 +12,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
-from salesforecast import report
+from salesforecast import privacy, report
 from salesforecast.errors import ReportError, SettingError
 from salesforecast.page import digest, runtime
 
@@ -498,3 +499,16 @@ def test_a_click_on_a_head_sorts_figures_as_figures(made, tmp_path):
     assert (rows, order) == (["100", "20", "3"], "descending")
     *_, rows, order = probed(made, tmp_path, "reps.html", 1280, f"{head}.click();{head}.click();")
     assert (rows, order) == (["3", "20", "100"], "ascending")
+
+
+# ---- codes ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_more_person_changes_nobodys_code_and_only_those_who_would_share_one_get_longer_ones():
+    people = pd.Series([f"person {number}" for number in range(9000)])
+    codes = privacy._codes(people, "Rep")
+    long = {name for name, code in codes.items() if len(code) > len("Rep 123456")}
+    assert len(set(codes.values())) == len(people)
+    assert 0 < len(long) < 20, "9,000 people are enough for two that share six digits"
+    without = privacy._codes(people[~people.isin(long)], "Rep")
+    assert without == {name: code for name, code in codes.items() if name not in long}

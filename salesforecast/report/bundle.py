@@ -16,13 +16,14 @@ import pandas as pd
 from salesforecast import cells, keeping
 from salesforecast.errors import SalesforecastError, SettingError, unknown
 from salesforecast.report import memory, writing
-from salesforecast.report.declared import declared, given, inject, notebooks, read, reported
+from salesforecast.report.declared import FILTERS, declared, given, inject, notebooks, read, reported, unfit
 from salesforecast.report.folder import REPORT, SCRATCH, building, put, slugs
 from salesforecast.report.nursery import JOBS, Nursery, modules
 from salesforecast.report.running import Job, Outcome, execute
 from salesforecast.tables import Crm
 
 Checked = tuple[Crm, pd.DataFrame]
+EVERYWHERE = {"data", "config", "period", "as_of"}  # what every notebook takes, and is checked before
 PARTS = "/"  # between a bundle and its notebook in the name of a job
 
 
@@ -54,7 +55,8 @@ def run(
     out : path
         The folder of the report. Other files in it are left alone, except those of its former run.
     parameters : mapping, optional
-        Values by name. A notebook gets those that it declares; text is read as the declared type.
+        Values by name. A notebook gets those that it declares; text is read as the declared type. With a filter (`region`, `team`,
+        `rep`, `product`) only the notebooks run that have it: the whole must not stand beside a part as if it were one.
     folder : path, optional
         A project folder with its own notebooks, see `notebooks`.
     cwd : path, optional
@@ -64,7 +66,7 @@ def run(
     timeout : int
         Seconds a cell may take.
     progress : callable, optional
-        Called with a notebook's name and "started", "ok", "without", "failed" or "died".
+        Called with a notebook's name and "started", "ok", "without", "failed" or "died", or with why it is left out.
     each : (str, sequence of str), optional
         A parameter and its values: a report for each, in a folder of `out` named for it, of the notebooks that have the parameter.
     checked : (Crm, DataFrame), optional
@@ -80,7 +82,8 @@ def run(
     Raises
     ------
     SettingError
-        For a notebook or a parameter that is not known, or a value that cannot be read. Nothing has run then.
+        For a notebook or a parameter that is not known, or a value that cannot be read: nothing has run then. For a value that a
+        notebook refuses: the former report stands as it was.
     ReportError
         When the report cannot be written, or another run is writing it.
     """
@@ -93,33 +96,47 @@ def run(
         ready = {name: nb for name, nb in ready.items() if reported(nb)}
     if not ready:
         raise SettingError("There are no notebooks to run.")
+    if any(name.casefold() == "index" for name in ready):
+        raise SettingError(
+            "The page of a notebook named 'index' would take the place of the summary. Give it another name."
+        )
     own = {name: declared(nb, name) for name, nb in ready.items()}
     wanted = dict(parameters or {})
     given(wanted, own)
-    if each:
-        ready = {name: nb for name, nb in ready.items() if each[0] in own[name]}
-        own = {name: own[name] for name in ready}
-        if not ready or not each[1]:
-            raise SettingError(f"No notebook has the parameter '{each[0]}', or there is no value of it.")
-    variants = (
-        {value: given(_declared_by_any(wanted, own) | {each[0]: value}, own) for value in each[1]}
-        if each
-        else {"": given(wanted, own)}
-    )
+    needed = [name for name in FILTERS if wanted.get(name)] + ([each[0]] if each else [])
+    left_out = {name: why for name in ready if (why := unfit(name, own[name], wanted, needed))}
+    if len(left_out) == len(ready):
+        raise SettingError(
+            "There is no notebook to run; " + "; ".join(f"{name}: {why}" for name, why in left_out.items()) + "."
+        )
+    for name, why in left_out.items():
+        (progress or _silent)(name, f"left out, since {why}")
+    ready = {name: nb for name, nb in ready.items() if name not in left_out}
+    own = {name: own[name] for name in ready}
+    if each and not each[1]:
+        raise SettingError(f"There is no {each[0]} to make a report for.")
+    wanted = {name: value for name, value in wanted.items() if any(name in parameters for parameters in own.values())}
+    variants = {value: given(wanted | {each[0]: value}, own) for value in each[1]} if each else {"": given(wanted, own)}
     places = {name: Path(cwd or known[name].parent).resolve() for name in ready}
     out = Path(out).resolve()
     born = nullcontext(nursery) if nursery else Nursery(_imports(ready) if len(ready) * len(variants) > 1 else ())
-    with building(out) as folder_for_now, born as kernels:
+    asked = _asked(variants, places)
+    with building(out, asked[0]) as folder_for_now, born as kernels:
         place, left = folder_for_now / REPORT, folder_for_now / SCRATCH
-        crm = _keep(left / "kept", variants, places, checked)
-        bundles = _bundles(place, left, ready, variants, memory.read(out.parent), crm)
-        outcomes, entries = _made(
-            place, bundles, places, jobs, timeout, progress or _silent, kernels, _times(out), each
-        )
+        crm = _keep(left / "kept", *asked, checked)
+        bundles = _bundles(place, left, ready, variants, memory.settled(out.parent), crm)
+        outcomes = _made(place, bundles, places, jobs, timeout, progress or _silent, kernels, _times(out), each)
+        _refuse(outcomes, set(wanted) - EVERYWHERE)
         put(place, out)
-    for rows in entries:
-        memory.append(out.parent, rows)
+    memory.settled(out.parent)
     return outcomes
+
+
+def _refuse(outcomes: Sequence[Outcome], chosen: set[str]) -> None:
+    """Where a notebook has refused what was chosen for it, there is no report: the input has to be mended."""
+    said = {o.error: f"{o.name}: {o.error}" for o in outcomes if o.refused} if chosen else {}
+    if said:
+        raise SettingError(" ".join(said.values()))
 
 
 def _imports(ready: Mapping[str, Any]) -> list[str]:
@@ -130,26 +147,20 @@ def _silent(name: str, status: str) -> None:
     return None
 
 
-def _declared_by_any(values: Mapping[str, object], own: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
-    return {name: value for name, value in values.items() if any(name in parameters for parameters in own.values())}
+def _asked(variants: Mapping[str, Mapping[str, Mapping[str, Any]]], places: Mapping[str, Path]) -> tuple[str, str, str]:
+    """The data, the config and the last day that the notebooks are given."""
+    values, name = next(((v[n], n) for v in variants.values() for n in v if v[n].get("data")), ({}, ""))
+    data, config = (os.path.join(places[name], str(values[p])) if values.get(p) else "" for p in ("data", "config"))
+    return data, config, str(values.get("as_of", ""))
 
 
-def _keep(
-    folder: Path,
-    variants: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    places: Mapping[str, Path],
-    checked: Checked | None,
-) -> Crm | None:
+def _keep(folder: Path, data: str, config: str, as_of: str, checked: Checked | None) -> Crm | None:
     """Read and clean the export once for all notebooks; where that cannot be done, they will say why."""
     from salesforecast.cleaning import clean
     from salesforecast.crm import load
 
-    values, name = next(((v[n], n) for v in variants.values() for n in v if v[n].get("data")), ({}, ""))
-    if not name:
+    if not data:
         return None
-    data = os.path.join(places[name], str(values["data"]))
-    config = os.path.join(places[name], str(values["config"])) if values.get("config") else ""
-    as_of = str(values.get("as_of", ""))
     try:
         crm, issues = checked or clean(load(data, config), as_of=as_of)
     except SalesforecastError:
@@ -192,7 +203,7 @@ def _made(
     kernels: Nursery,
     times: Mapping[str, float],
     each: tuple[str, Sequence[str]] | None,
-) -> tuple[list[Outcome], list[pd.DataFrame]]:
+) -> list[Outcome]:
     """Run all notebooks of all bundles, each page written when its notebook has run, and write the rest."""
     links = {value: writing.links(bundle) for value, bundle in bundles.items()}
     work: dict[str, tuple[str, str]] = {}
@@ -216,16 +227,14 @@ def _made(
     todo.sort(key=lambda job: -times.get(work[job.name][1], 0.0))
     ended = execute(todo, at_a_time=jobs, timeout=timeout, progress=progress, nursery=kernels, done=done)
     by_job = {outcome.name: outcome for outcome in ended}
-    entries, listed, outcomes = [], [], []
+    listed, outcomes = [], []
     for value, bundle in bundles.items():
         own = [replace(by_job[job], name=name) for job, (of, name) in work.items() if of == value]
-        rows, about = writing.bundle(bundle, own, links[value])
-        entries.append(rows)
-        listed.append((value, bundle.folder.name, about, own))
+        listed.append((value, bundle.folder.name, writing.bundle(bundle, own, links[value]), own))
         outcomes += [by_job[job] for job, (of, _) in work.items() if of == value]
     if each:
         writing.listed(place, listed, each[0])
-    return outcomes, entries
+    return outcomes
 
 
 def _times(out: Path) -> dict[str, float]:

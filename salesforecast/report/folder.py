@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from salesforecast.errors import ReportError
 
@@ -23,7 +23,7 @@ HERE = -100  # AT_FDCWD
 
 
 @contextmanager
-def building(out: Path) -> Iterator[Path]:
+def building(out: Path, data: str = "") -> Iterator[Path]:
     """A folder beside `out`, in which the report is built, with a folder for it and one for scratch; only one run at a time has one.
 
     What killed runs have left is cleared first, and it goes when the block ends, however that is.
@@ -33,7 +33,7 @@ def building(out: Path) -> Iterator[Path]:
     ReportError
         When another run is writing the same report, nothing can be written there, or it is no place for a report.
     """
-    _fit(out)
+    _fit(out, Path(data).resolve() if data else None)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with lock(
@@ -52,28 +52,44 @@ def building(out: Path) -> Iterator[Path]:
         raise ReportError(f"The report cannot be written to {out}: {error.strerror or error}.") from None
 
 
-def _fit(out: Path) -> None:
-    """Refuse a place that a report must not take: a file, and the folder in which somebody works."""
+def _fit(out: Path, data: Path | None) -> None:
+    """Refuse a place that a report must not take: a file, the folder in which somebody works, the folder of the export.
+
+    Right beside the exported files it must not be either: its ledger would lie among them and be read as one of them.
+    """
     if out.exists() and not out.is_dir():
         raise ReportError(f"{out} is a file; name a folder for the report.")
     if out in (here := Path.cwd().resolve(), *here.parents):
         raise ReportError(
             f"{out} is the folder you are in, or above it; name one for the report alone, as --out reports/2025Q2."
         )
+    if data and (out == data or out in data.parents or out.parent == (data if data.is_dir() else data.parent)):
+        raise ReportError(
+            f"{out} holds the exported data, or lies right among them; name another, as --out reports/2025Q2."
+        )
 
 
 def put(folder: Path, out: Path) -> None:
-    """Put the finished folder in the place of `out`, in one step; files in `out` that no run has written go along."""
+    """Put the finished folder in the place of `out`, in one step; files and folders in `out` that no run has written go along."""
     if not out.exists():
         os.rename(folder, out)
         return
     written = _written(out)
+    ours = {part.as_posix() for name in written for part in PurePosixPath(name).parents}  # the folders of a former run
+    mine = []
     for path in sorted(out.rglob("*")):
         name = path.relative_to(out)
-        mine = path.is_symlink() or path.is_file()
-        if mine and name.as_posix() not in written and not (folder / name).exists():
+        if name.as_posix() in written or (folder / name).exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            if name.as_posix() not in ours:
+                mine.append((path, folder / name))
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        elif path.is_file() or path.is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, folder / name, follow_symlinks=False)
+    for path, copied in (*reversed(mine), (out, folder)):
+        shutil.copystat(path, copied)  # last: a folder may allow no more files
     if not _exchanged(folder, out):
         former = out.parent / f".{out.name}.former"
         os.rename(out, former)  # killed here, the next run puts it back

@@ -6,23 +6,27 @@ A report sees only what was said with data that ended before its own; so it is t
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from salesforecast.report.folder import lock
-from salesforecast.report.recommendations import WIDE
-from salesforecast.report.results import Said
+from salesforecast.report.recommendations import WIDE, by_key
+from salesforecast.report.results import Said, ranked
 from salesforecast.stakes import LEVEL
 from salesforecast.text import plain
 
 LEDGER = "ledger.parquet"
-RUN = ["company", "part", "period", "as_of", "digest"]  # one report; made again, it takes the place of its former rows
+FINDINGS = "findings.json"
+RUN = ["company", "part", "period", "as_of", "digest"]  # one report
 COLUMNS = {
     **dict.fromkeys((*RUN, "kind", "page", "key", "text"), "str"), **dict.fromkeys(("amount", "lower", "upper", "level"), "float64")
 }  # fmt: skip
@@ -30,7 +34,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Report:
-    """Which report it is: whose, on which part and period, with data until which day, and their hash."""
+    """Which report it is: whose ("" where nobody named the company), on which part and period, with data until when, their hash."""
 
     company: str
     part: str
@@ -39,8 +43,8 @@ class Report:
     digest: str
 
 
-def entries(report: Report, said: Sequence[Said], recommended: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a report for the ledger.
+def entries(found: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a report for the ledger, read from its findings.json; none where it does not say whose it is.
 
     Returns
     -------
@@ -49,22 +53,15 @@ def entries(report: Report, said: Sequence[Said], recommended: pd.DataFrame) -> 
         forecast, the option); text; amount, lower, upper (money; of a finding what is at stake, of a recommendation what it
         promises); level (the figure that an option moves).
     """
-    rows: list[dict[str, object]] = []
-    for one in said:
-        first = one.stakes[0] if one.stakes else None
-        rows.append({
-            "kind": "finding", "page": one.page, "key": one.question, "text": plain(one.sentence),
-            **({"amount": first.amount, "lower": first.lower, "upper": first.upper} if first else {}),
-        })  # fmt: skip
-        if one.forecast:
-            f = one.forecast
-            rows.append({"kind": "forecast", "page": one.page, "key": f.period, "text": plain(one.sentence),
-                         "amount": f.mean, "lower": f.lower, "upper": f.upper})  # fmt: skip
-    for row in recommended.itertuples():
-        rows.append({"kind": "recommendation", "page": row.page, "key": row.key, "text": plain(str(row.lever)), "amount": row.promised,
-                     "lower": row.lower, "upper": row.upper, "level": row.level})  # fmt: skip
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).assign(**vars(report))
-    return frame.astype(COLUMNS)
+    rows: list[dict[str, Any]] = []
+    for one in found["findings"] if found["report"]["company"] else ():
+        of = {"page": one["page"], "text": one["finding"]}
+        rows.append({**one.get("stake", {}), "kind": "finding", "key": one["question"], **of, "level": None})
+        if f := one.get("forecast"):
+            rows.append({**f, "kind": "forecast", "key": f["period"], "amount": f["mean"], **of})
+    for one in found["recommendations"] if found["report"]["company"] else ():
+        rows.append({**one, "kind": "recommendation", "text": one["lever"], "amount": one["promised"]})
+    return pd.DataFrame(rows, columns=list(COLUMNS)).assign(**{c: found["report"][c] for c in RUN}).astype(COLUMNS)
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -76,35 +73,54 @@ def read(folder: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def append(folder: Path, new: pd.DataFrame) -> None:
-    """Add the rows of a report; those of the same report, made before, go. The file is whole at any moment."""
-    if new.empty:
-        return
+def settled(folder: Path) -> pd.DataFrame:
+    """The ledger of a folder of reports, when all that stand there are in it; the file is whole at any moment.
+
+    What a page said of the same company, part, period and data before gives way to what it says now. A run that was killed when its
+    report stood already is made good by the next.
+    """
     with lock(folder / ".ledger.lock"):
-        old = read(folder)
-        if old.empty and (folder / LEDGER).exists():
+        whole = read(folder)
+        if whole.empty and (folder / LEDGER).exists():
             os.replace(folder / LEDGER, folder / f"{LEDGER}.unread")  # of another version, or broken: not ours to lose
-        again = (
-            old[RUN].apply(tuple, axis=1).isin(set(new[RUN].apply(tuple, axis=1)))
-            if len(old)
-            else pd.Series(dtype="bool")
+        new = [rows for rows in _standing(folder) if len(rows)]
+        if not new:
+            return whole
+        known = whole
+        for rows in new:
+            again = _pages(whole).isin(set(_pages(rows)))
+            whole = pd.concat([whole[~again], rows], ignore_index=True) if len(whole) else rows
+        whole = whole.sort_values(
+            ["as_of", "period", "company", "part", "digest", "page"], kind="stable", ignore_index=True
         )
-        whole = pd.concat([old[~again], new], ignore_index=True) if len(old) else new
-        whole = whole.sort_values(["as_of", "period", "company", "part", "digest"], kind="stable", ignore_index=True)
-        handle, name = tempfile.mkstemp(prefix=".ledger-", dir=folder)
-        os.close(handle)
-        try:
-            whole.to_parquet(name, index=False)
-            os.chmod(name, 0o644)
-            os.replace(name, folder / LEDGER)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        if not whole.equals(known):
+            handle, name = tempfile.mkstemp(prefix=".ledger-", dir=folder)
+            os.close(handle)
+            try:
+                whole.to_parquet(name, index=False)
+                os.chmod(name, 0o644)
+                os.replace(name, folder / LEDGER)
+            finally:
+                Path(name).unlink(missing_ok=True)
+        return whole
+
+
+def _pages(rows: pd.DataFrame) -> pd.Series:
+    return rows[[*RUN, "page"]].apply(tuple, axis=1) if len(rows) else pd.Series(dtype="object")
+
+
+def _standing(folder: Path) -> Iterator[pd.DataFrame]:
+    """What each report in the folder says, those of several values too."""
+    for manifest in sorted(folder.glob("[!.]*/manifest.json")):
+        for path in (manifest.parent / FINDINGS, *sorted(manifest.parent.glob(f"*/{FINDINGS}"))):
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or none of ours
+                yield entries(json.loads(path.read_text("utf-8")))
 
 
 def former(ledger: pd.DataFrame, report: Report) -> pd.DataFrame:
-    """What was said of the same company and part with data that ended earlier."""
+    """What was said of the same company and part with data that ended earlier; nothing where the company has no name."""
     mine = (ledger["company"] == report.company) & (ledger["part"] == report.part) & (ledger["as_of"] < report.as_of)
-    return ledger[mine].reset_index(drop=True)
+    return ledger[mine & bool(report.company)].reset_index(drop=True)
 
 
 def kept_forecasts(former: pd.DataFrame, actual: Mapping[str, float]) -> pd.DataFrame:
@@ -138,7 +154,7 @@ def delivered(former: pd.DataFrame, said: Sequence[Said]) -> pd.DataFrame:
     """What former reports promised of each option, and what has come of it.
 
     Delivered is by how much the figure that the lever moves has risen since the option was first proposed. Its range is that of the
-    difference of two estimates.
+    difference of two estimates. Where two findings speak of an option, the one that is proposed counts, then as now (`by_key`).
 
     Returns
     -------
@@ -147,10 +163,9 @@ def delivered(former: pd.DataFrame, said: Sequence[Said]) -> pd.DataFrame:
         year; missing where the data do not show it). Most promised first.
     """
     first = former[former["kind"] == "recommendation"].sort_values("as_of", kind="stable").drop_duplicates("key")
-    every = {s.key: {"level": s.level, "width": s.upper - s.lower} for one in said for s in one.stakes if s.key}
-    now = pd.DataFrame.from_dict(every, orient="index", columns=["level", "width"])
+    now = by_key(said).set_index("key")
     rise = first["key"].map(now["level"]).astype("float64") - first["level"]
-    width_now = first["key"].map(now["width"]).astype("float64")
+    width_now = first["key"].map(now["upper"] - now["lower"]).astype("float64")
     error = np.hypot(width_now, first["upper"] - first["lower"]) / WIDE
     half = error * WIDE / 2
     found = pd.DataFrame({
@@ -174,10 +189,13 @@ def changed(former: pd.DataFrame, said: Sequence[Said]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     last = former[former["as_of"] == former["as_of"].max()]
     last = last[(last["kind"] == "finding") & (last["period"] == last["period"].iloc[-1])]
+    last = last.sort_values(
+        "amount", key=lambda amount: -amount.clip(lower=0).fillna(0), kind="stable"
+    )  # as `ranked` has them
     was = last.drop_duplicates(["page", "key"]).set_index(["page", "key"])
     seen: set[tuple[str, str]] = set()
     rows = []
-    for one in said:
+    for one in ranked(said):
         at = (one.page, one.question)
         if at in seen:
             continue

@@ -20,24 +20,33 @@ WIDE = 2 * NormalDist().inv_cdf(0.5 + LEVEL / 2)  # standard deviations in a ran
 
 
 def options(said: Sequence[Said]) -> pd.DataFrame:
-    """What the findings propose.
+    """What the findings propose: the rows of `by_key` that have a lever."""
+    found = by_key(said)
+    return found[found["lever"] != ""].reset_index(drop=True)
+
+
+def by_key(said: Sequence[Said]) -> pd.DataFrame:
+    """What hangs on each option, proposed now or not.
 
     Returns
     -------
     DataFrame
-        page, key, lever, amount, lower, upper (money; the 80% range), evidence, test, shrunk, level; one row per key, the
-        dearest where two findings propose the same.
+        page, key, lever, amount, lower, upper (money; the 80% range), evidence, test, shrunk, level; one row per key, of several one
+        that is proposed, and of those the dearest.
     """
     rows = [
         {
             "page": one.page, "key": s.key or f"{one.page}: {one.question}", "lever": s.lever, "amount": s.amount, "lower": s.lower,
             "upper": s.upper, "evidence": s.evidence, "test": s.test, "shrunk": s.shrunk, "level": s.level,
         }
-        for one in said for s in one.stakes if s.lever
+        for one in said for s in one.stakes if s.lever or s.key
     ]  # fmt: skip
     columns = ["page", "key", "lever", "amount", "lower", "upper", "evidence", "test", "shrunk", "level"]
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.sort_values(["amount", "key"], ascending=[False, True]).drop_duplicates("key").reset_index(drop=True)
+    frame = frame.sort_values(["amount", "key"], ascending=[False, True]).sort_values(
+        "lever", key=lambda lever: lever == "", kind="stable"
+    )
+    return frame.drop_duplicates("key").reset_index(drop=True)
 
 
 def recommended(options: pd.DataFrame, most: int = MOST) -> pd.DataFrame:

@@ -45,6 +45,8 @@ class Outcome:
         The question of the cell that failed; empty when that was before the first.
     seconds : float
         How long it took; 0 where it was not measured. It does not count when two are compared.
+    refused : bool
+        Whether it failed over the value of a parameter.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Outcome:
     error: str = ""
     section: str = ""
     seconds: float = field(default=0.0, compare=False)
+    refused: bool = False
 
     @property
     def failed(self) -> bool:
@@ -161,12 +164,12 @@ def _execute(job: Job, timeout: int, clients: list[NotebookClient], argv: Sequen
     clients.append(client)
     # sets and dicts of the notebook keep their order from run to run
     environment = {**ONE_THREAD, **os.environ, **job.environment, "PYTHONHASHSEED": "0"}
-    status, error = "ok", ""
+    status, error, refused = "ok", "", False
     try:
         asyncio.run(client.async_execute(env=environment))
     except CellExecutionError as failure:
         status = "without" if failure.ename in NOT_SAID else "failed"
-        error = _in_words(failure.ename, failure.evalue)
+        error, refused = _in_words(failure.ename, failure.evalue), failure.ename == "SettingError"
     except CellTimeoutError:
         status, error = "failed", f"It took longer than {timeout} seconds."
     except DeadKernelError:
@@ -180,7 +183,7 @@ def _execute(job: Job, timeout: int, clients: list[NotebookClient], argv: Sequen
             "status": status, "error": error, "cell": running[0], "section": section
         }  # fmt: skip
     _settle(nb)
-    return Outcome(job.name, status, error, section, time.monotonic() - begun)
+    return Outcome(job.name, status, error, section, time.monotonic() - begun, refused)
 
 
 def _in_words(kind: str, message: str) -> str:

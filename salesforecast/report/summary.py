@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from salesforecast import words
-from salesforecast.formats import day, money
+from salesforecast.formats import day, money, percent
 from salesforecast.page import Page, finding
 from salesforecast.report.results import Said, cards, ranked
 from salesforecast.text import day_in_words
@@ -75,6 +76,24 @@ def _item(one: Said, pages: Mapping[str, Page]) -> dict[str, Any]:
     }
 
 
+def missing(unsaid: Sequence[tuple[str, str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What would have to be added, with the questions that it opens and their pages; what opens most first.
+
+    Examples
+    --------
+    >>> missing([("Who?", "This needs the team of each rep, which is not in the data. Map it.", "a.html"), ("Why?", "Add b.", "a.html"),
+    ...          ("Who?", "Map it.", "a.html"), ("When?", "Map it.", "b.html")])
+    [('Map it.', [('Who?', 'a.html'), ('When?', 'b.html')]), ('Add b.', [('Why?', 'a.html')])]
+    """
+    opened: dict[str, dict[tuple[str, str], None]] = {}
+    for question, reason, address in unsaid:
+        wanted = re.sub(
+            r"^This needs [^.]*, which is not in the data\. ", "", reason
+        )  # the sentence after it says what to add
+        opened.setdefault(wanted, {})[question, address] = None
+    return sorted(((wanted, list(questions)) for wanted, questions in opened.items()), key=lambda one: -len(one[1]))
+
+
 def spread(lower: float, upper: float) -> str:
     """A range in the unit of its wider end, named once.
 
@@ -99,10 +118,22 @@ def proposals(recommended: pd.DataFrame, pages: Mapping[str, Page]) -> list[dict
         {
             "amount": short(row.promised), "range": spread(row.lower, row.upper), "lever": finding(row.lever),
             "found": short(row.estimate) if abs(row.promised - row.estimate) > 0.02 * abs(row.estimate) else "",
-            "evidence": row.evidence, "test": finding(row.test), "page": pages[row.page].name, "address": f"{row.page}.html",
+            "evidence": row.evidence, "chance": chance(row.chance), "test": finding(row.test), "page": pages[row.page].name,
+            "address": f"{row.page}.html",
         }
         for row in recommended.itertuples() if row.page in pages
     ]  # fmt: skip
+
+
+def chance(share: float) -> str:
+    """A chance that no estimate makes certain.
+
+    Examples
+    --------
+    >>> chance(0.874), chance(0.9999), chance(0.0)
+    ('87%', '> 99%', '< 1%')
+    """
+    return f"> {percent(0.99)}" if share > 0.99 else f"< {percent(0.01)}" if share < 0.01 else percent(share)
 
 
 def looked_back(

@@ -16,13 +16,16 @@ import pandas as pd
 from salesforecast import words
 from salesforecast.page import Page, PageExporter, content
 from salesforecast.report import memory, results, summary, workbook
+from salesforecast.report.declared import FILTERS
 from salesforecast.report.folder import MANIFEST
 from salesforecast.report.recommendations import options, recommended
 from salesforecast.report.results import Answers, Said
 from salesforecast.report.running import Outcome
-from salesforecast.tables import Crm
+from salesforecast.tables import Crm, Settings
+from salesforecast.text import clean
 
 TIMES = "timing.json"  # beside the manifest, since no two runs take the same time
+NAMELESS = "No report looks back on one of a company without a name. Set company in salesforecast.toml."
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,13 @@ def page(folder: Path, name: str, nb: Any, links: Sequence[tuple[str, str]]) -> 
     (folder / f"{name}.html").write_text(html, "utf-8", newline="\n")
 
 
-def bundle(
-    this: Bundle, outcomes: Sequence[Outcome], links: Sequence[tuple[str, str]]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+def bundle(this: Bundle, outcomes: Sequence[Outcome], links: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Write what all pages together say: the summary, the workbook, the frames, findings and manifest.
 
     Returns
     -------
-    entries : DataFrame
-        The rows for the ledger.
-    about : dict
-        What a list of bundles shows of it: head, lead and status.
+    dict
+        What a list of bundles shows of it: head, lead and from what it was made.
     """
     pages = {name: content(nb) for name, nb in this.notebooks.items()}
     every = {name: results.answers(nb, name, this.left / name) for name, nb in this.notebooks.items()}
@@ -94,9 +93,9 @@ def bundle(
     forecasts = memory.kept_forecasts(former, _actual(this.crm, former, this.values))
     delivered, changed = memory.delivered(former, said), memory.changed(former, said)
     unsaid = [(asked, why, f"{name}.html") for name, page in pages.items() for asked, why in page.unsaid]
-    unsaid += [
-        (pages[o.name].title, o.error, f"{o.name}.html") for o in outcomes if o.status == "without"
-    ]  # fmt: skip
+    unsaid += [(pages[o.name].title, o.error, f"{o.name}.html") for o in outcomes if o.status == "without"]
+    if not report.company and this.crm:
+        unsaid.append(("What became of former reports", NAMELESS, "index.html"))
     head = _head(pages, this.values)
     forecasts_said = results.plain(memory.finding_forecasts(forecasts)) if len(forecasts) else ""
     lead = next((p.lead for name, p in pages.items() if p.lead and every[name].said), "") or next(
@@ -107,7 +106,7 @@ def bundle(
         html = PageExporter().print(
             "summary.html.j2", pages=[(f"{name}.html", p) for name, p in pages.items()], links=links, this="index.html", head=head,
             locale=words.of_page().tag, made=first["made"], lead=lead, cards=summary.headline(said, pages),
-            attention=summary.attention(said, pages), proposals=summary.proposals(proposed, pages), unsaid=unsaid,
+            attention=summary.attention(said, pages), proposals=summary.proposals(proposed, pages), unsaid=summary.missing(unsaid),
             since=summary.looked_back(forecasts, delivered, changed, pages), forecasts_said=forecasts_said,
             last=summary.said_on(former["as_of"].max() if len(former) else ""), tables=sum(len(a.results) for a in every.values()),
         )  # fmt: skip
@@ -120,17 +119,24 @@ def bundle(
     found = _findings(
         report, said, every, proposed, {"forecasts": forecasts, "delivered": delivered, "changed": changed}
     )
-    _json(this.folder / "findings.json", found)
+    _json(this.folder / memory.FINDINGS, found)
     _json(this.folder / TIMES, {o.name: {"seconds": round(o.seconds, 1)} for o in outcomes})
     _json(this.folder / MANIFEST, _manifest(this, first["made"], outcomes))
-    return memory.entries(report, said, proposed), {"head": head, "made": first["made"], "lead": lead}
+    return {"head": head, "made": first["made"], "lead": lead}
 
 
 def _head(pages: Mapping[str, Page], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The head of the period asked for: a forecast may be of a later one."""
     heads = [page.head for page in pages.values() if page.head]
     asked = {str(v["period"]) for v in values.values() if "period" in v}
-    return next((h for h in heads if h.get("period") in asked), heads[0] if heads else {})
+    head = next((h for h in heads if h.get("period") in asked), heads[0] if heads else {})
+    part = ", ".join(f"{name} {clean(value)}" for name, value in _limits(values).items())
+    return head | {"part": part or head.get("part", "")}
+
+
+def _limits(values: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The filters given, by which the report is of a part of the company."""
+    return {name: str(v[name]) for name in FILTERS for v in values.values() if v.get(name)}
 
 
 def _report(pages: Mapping[str, Page], values: Mapping[str, Mapping[str, Any]]) -> memory.Report:
@@ -138,18 +144,11 @@ def _report(pages: Mapping[str, Page], values: Mapping[str, Mapping[str, Any]]) 
     data: dict[str, Any] = next((page.made.get("data", {}) for page in pages.values() if page.made), {})
     coded = any(page.made.get("parameters", {}).get("codes") == "True" for page in pages.values())
     part = f"{head.get('part', '')} in codes" if coded else head.get("part", "")  # else it would remember names
-    return memory.Report(
-        *(
-            str(v)
-            for v in (
-                data.get("company", ""),
-                part,
-                head.get("period", ""),
-                data.get("as_of", ""),
-                data.get("digest", ""),
-            )
-        )
-    )
+    company = data.get("company", "")
+    run = (
+        "" if company == Settings.company else company, part, head.get("period", ""), data.get("as_of", ""), data.get("digest", "")
+    )  # fmt: skip
+    return memory.Report(*map(str, run))
 
 
 def _actual(crm: Crm | None, former: pd.DataFrame, values: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
@@ -159,9 +158,7 @@ def _actual(crm: Crm | None, former: pd.DataFrame, values: Mapping[str, Mapping[
 
     if crm is None:
         return {}
-    given = {
-        name: str(v[name]) for v in values.values() for name in ("region", "team", "rep", "product") if v.get(name)
-    }
+    given = _limits(values)
     if any(v.get("codes") for v in values.values()) and given:
         return {}  # the filters are codes, which only the notebooks know
     deals = crm.only(**given).deals
