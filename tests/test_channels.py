@@ -15,9 +15,9 @@ from conftest import ROOT, altered, deals
 from salesforecast import channels, stats, synthetic
 from salesforecast.channels.entries import KINDS
 from salesforecast.channels.fair import counted, fit
-from salesforecast.errors import MissingTable, SettingError, TooLittleData
+from salesforecast.errors import CannotSay, MissingTable, SettingError, TooLittleData
 from salesforecast.periods import period
-from salesforecast.tables import NOT_FILLED, Crm
+from salesforecast.tables import NOT_FILLED, TABLES, Crm
 
 SINCE, UNTIL = pd.Timestamp("2023-07-01"), pd.Timestamp("2025-07-01")
 
@@ -619,6 +619,41 @@ def test_missing_tables_are_named_with_the_export_to_add(sample):
         channels.returns(bare, channels.entries(bare, since=SINCE, until=UNTIL), since=SINCE, until=UNTIL)
     card = channels.scorecard(bare, period=period("2025Q2"))
     assert "spend" not in card and len(card) == 7
+
+
+WINDOW = {"since": SINCE, "until": UNTIL}
+ASKED = {  # the tables that each question reads; which of their columns may be missing is for the tables to say
+    channels.entries: ("opportunities", "accounts", "reps", "products"), channels.lead_entries: ("opportunities", "leads"),
+    channels.signals: ("opportunities",), channels.sales: ("opportunities",), channels.delay: ("opportunities",),
+    channels.scorecard: ("opportunities", "leads", "orders"), channels.returns: ("orders", "activities"),
+    channels.collection: ("opportunities", "invoices"), channels.complaints: ("opportunities", "complaints", "orders"),
+    channels.journeys: ("opportunities", "leads", "touches"), channels.attempts: ("opportunities", "activities", "accounts", "stage_history"),
+    channels.quality: ("opportunities", "leads"), channels.distribution: ("opportunities", "leads", "reps"),
+    channels.answering: ("leads", "reps"), channels.by_answer: ("opportunities", "leads"), channels.handoff: ("opportunities", "leads"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", ASKED, ids=lambda f: f.__name__)
+def test_a_column_that_may_be_missing_is_refused_in_words_or_done_without(ask):
+    truth = synthetic.Truth(opportunities=300)
+    crm = Crm(synthetic.tables(truth, 0), truth.as_of)
+    more = {channels.scorecard: {"period": period("2025Q2")}, channels.signals: {"period": period("2025Q2")}}.get(
+        ask, WINDOW
+    )
+    more = {} if ask in (channels.sales, channels.delay, channels.quality) else more
+    tried = 0
+    for name in ASKED[ask]:
+        table = crm.tables[name]
+        for column in (c.name for c in TABLES[name].columns if not c.required and c.name in table):
+            for frame in (table.drop(columns=column), table.assign(**{column: table[column].where(table.index < 0)})):
+                part = replace(crm, tables={**crm.tables, name: frame})
+                try:
+                    given = [channels.entries(part, **WINDOW)] if ask is channels.returns else []
+                    ask(part, *given, **more)
+                except CannotSay as error:
+                    assert str(error)
+                tried += 1
+    assert tried >= 10
 
 
 # ---- signals ---------------------------------------------------------------------------------------------------------------

@@ -551,6 +551,62 @@ def test_the_sample_is_read_as_it_was_made(sample):
     )
 
 
+def test_a_lost_deal_no_longer_waits_to_be_won():
+    crm = inbox(8)
+    frame = channels.handoff(crm, since=SINCE, until=UNTIL)
+    won = frame.iloc[-1]
+    deals = crm.opportunities
+    age = (END + pd.Timedelta(days=1) - deals["created_date"]).dt.days
+    still = (deals["outcome"] == "open") & (age < won["horizon"])
+    lost = (deals["outcome"] == "lost") & (age < won["horizon"])
+    assert won["step"] == "won" and won["waiting"] == still.sum() and lost.sum() > 0
+
+
+def test_a_channel_named_all_is_not_the_total_of_the_hand_off():
+    crm = inbox(8)
+    leads = crm.leads.assign(channel=crm.leads["channel"].replace("X", "All"))
+    frame = channels.handoff(Crm({**crm.tables, "leads": leads}, END), since=SINCE, until=UNTIL)
+    plain = channels.handoff(crm, since=SINCE, until=UNTIL)
+    assert channels.finding_handoff(frame) == channels.finding_handoff(plain).replace("X", "All")
+    assert len(style.spec(channels.chart_handoff(frame))["datasets"]) == len(
+        style.spec(channels.chart_handoff(plain))["datasets"]
+    )
+
+
+@pytest.mark.parametrize(("share", "said"), [
+    (0.01, "Of 100 leads **1 becomes a deal**, 1 is won; no rep is clearly below that."),
+    (0.02, "Of 100 leads **2 become deals**, 2 are won; no rep is clearly below that."),
+])  # fmt: skip
+def test_the_hand_off_is_said_in_the_number_it_is_in(share, said):
+    rows = [(who, step, s) for who in ("U1", "All") for step, s in (("a deal", share), ("won", 1.0))]
+    frame = pd.DataFrame(rows, columns=["rep_id", "step", "share"]).assign(lower=0.0, upper=1.0)
+    assert channels.finding_handoff(frame) == said
+
+
+def test_two_reps_of_one_name_are_two():
+    crm = inbox(1)
+    reps = pd.DataFrame(
+        {"rep_id": texts(f"U{r:02}" for r in range(12)), "rep": texts(["Jo", "Jo", *(f"Rep {r}" for r in range(10))])}
+    )
+    two = Crm({**crm.tables, "reps": reps}, END)
+    waits, shares = (
+        channels.answering(two, since=SINCE, until=UNTIL),
+        channels.distribution(two, since=SINCE, until=UNTIL),
+    )
+    for frame in (waits[:-1], shares):
+        assert {"Jo (U00)", "Jo (U01)"} < set(frame["rep"]) and len(frame) == 12
+    assert waits.iloc[-1]["leads"] == waits[:-1]["leads"].sum()
+
+
+def test_a_chart_of_some_of_many_says_so():
+    frame = pd.DataFrame({"rep": [f"R{i}" for i in range(40)] + ["All"], "leads": 50, "answered": 50, "waiting": 0,
+                          "median_days": np.r_[np.arange(40) / 40, 0.5], "lower": 0.1, "upper": 0.9, "in_a_day": 0.9})  # fmt: skip
+    assert "the 12 fastest and 12 slowest of 40" in str(
+        style.spec(channels.chart_answering(frame))["title"]["subtitle"]
+    )
+    assert "slowest" not in str(style.spec(channels.chart_answering(frame.tail(20)))["title"]["subtitle"])
+
+
 def test_missing_columns_are_named():
     crm = inbox(9, n=200)
     bare = Crm({**crm.tables, "leads": crm.leads.drop(columns=["first_response_at", "rep_id", "channel"])}, END)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import stats, style
-from salesforecast.channels.leads import FEW, arrived
+from salesforecast.channels.leads import FEW, arrived, rep_names
 from salesforecast.errors import MissingTable
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import NOT_FILLED, Crm
@@ -84,8 +84,8 @@ def answering(
     if column not in leads:
         raise MissingTable(f"This needs the column {column} of the leads. Map it.")
     group = leads[column]
-    if by == "rep" and "reps" in crm:
-        group = group.map(crm.reps.set_index("rep_id")["rep"]).fillna(group)
+    if by == "rep":
+        group = group.map(rep_names(crm)).astype("str").fillna(group)
     group = group.fillna(NOT_FILLED).to_numpy("str")
     rows = []
     for name in [*sorted(set(group)), None]:
@@ -129,11 +129,13 @@ def chart_answering(answering: pd.DataFrame, most: int = 24) -> alt.LayerChart:
     """The median wait for the first answer, by group."""
     by, total = str(answering.columns[0]), answering.iloc[-1]
     rows = answering[:-1].dropna(subset="median_days")
-    shown = rows if len(rows) <= most else pd.concat([rows.head(most // 2), rows.tail(most // 2)])
+    half = most // 2
+    shown = rows if len(rows) <= most else pd.concat([rows.head(half), rows.tail(half)])
+    cut = "" if len(rows) <= most else f"; the {half} fastest and {half} slowest of {len(rows)}"
     hours = {name: 24 * shown[c] for name, c in (("hours", "median_days"), ("lower", "lower"), ("upper", "upper"))}
     return style.dots(
         shown.assign(**hours), "hours", by, fmt=style.figure(1), line=24 * float(total["median_days"]),
         line_label=f"all {style.figure(1)(24 * total['median_days'])}", accent=list(rows.loc[rows["lower"] > total["upper"], by].tail(1)),
         columns=[("leads", "Leads", style.count), ("waiting", "Waiting", style.count), ("in_a_day", "In a day", style.percent)],
-        title="Hours to the first answer", subtitle="Median, leads not answered yet counted as waiting; 95% intervals; fastest first",
+        title="Hours to the first answer", subtitle="Median, leads not answered yet counted as waiting; 95% intervals; fastest first" + cut,
     )  # fmt: skip

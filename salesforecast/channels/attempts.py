@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast.errors import TooLittleData
+from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import Crm
@@ -50,6 +50,8 @@ def attempts(
         When nothing of the kind was done.
     """
     acts = crm.activities
+    if "at" not in acts or acts["at"].isna().all():
+        raise MissingTable("This needs when each activity was done. Map the column at of the activities.")
     acts = acts[acts["type"].isin(TACTICS) & acts["at"].notna()].sort_values(["at", "activity_id"], ignore_index=True)
     deals = crm.deals.drop_duplicates("opportunity_id").set_index("opportunity_id")
     need(deals, "created_date")
@@ -131,10 +133,10 @@ def _open_deals(deals: pd.DataFrame, account: pd.Series, day: pd.Series) -> pd.S
 
 def _count(of: pd.Series, when: pd.Series, account: pd.Series, day: pd.Series) -> np.ndarray:
     """How many of an account's events had come by the end of the day."""
-    events = pd.DataFrame({"account": of.astype("str").to_numpy(), "day": when.to_numpy()}).dropna().sort_values("day")
+    events = pd.DataFrame({"account": of.astype("str").array, "day": when.to_numpy()}).dropna().sort_values("day")
     events["n"] = events.groupby("account").cumcount() + 1
     asked = (
-        pd.DataFrame({"account": account.to_numpy(), "day": day.to_numpy(), "row": np.arange(len(day))})
+        pd.DataFrame({"account": account.astype("str").array, "day": day.to_numpy(), "row": np.arange(len(day))})
         .dropna()
         .sort_values("day")
     )

@@ -10,6 +10,7 @@ from salesforecast import shrinkage, stats, style
 from salesforecast.channels.entries import channel_of
 from salesforecast.channels.fair import LEVEL, RATE
 from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.observed import need
 from salesforecast.tables import NOT_FILLED, Crm
 from salesforecast.text import md
 
@@ -100,6 +101,7 @@ def complaints(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, by: str = 
         When no deal of the window was won 90 days ago.
     """
     found, deals = crm.complaints, crm.deals
+    need(deals, "closed_date")
     deal = found["opportunity_id"] if "opportunity_id" in found else pd.Series(pd.NA, index=found.index, dtype="str")
     if "order_line_id" in found and "orders" in crm and "opportunity_id" in crm.orders:
         deal = deal.fillna(found["order_line_id"].map(crm.orders.set_index("order_line_id")["opportunity_id"]))

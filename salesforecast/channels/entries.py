@@ -95,6 +95,8 @@ def lead_entries(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp, by: str 
     leads, deals = crm.leads, crm.opportunities
     if by not in leads or leads[by].isna().all():
         raise MissingTable(f"This needs the {by} of each lead. Map the column {by} of the leads.")
+    if "opportunity_id" not in leads or leads["opportunity_id"].isna().all():
+        raise MissingTable("This needs the deal that each lead became. Map the column opportunity_id of the leads.")
     need(deals, "closed_date")
     leads = leads[(leads["created_at"] >= since) & (leads["created_at"] < min(until, crm.as_of + ONE_DAY))]
     if leads.empty:

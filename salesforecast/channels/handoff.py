@@ -9,7 +9,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.channels.adjusting import standardised
 from salesforecast.channels.answering import ALL, arrival
-from salesforecast.channels.leads import FEW, arrived
+from salesforecast.channels.leads import FEW, arrived, entered
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import NOT_FILLED, Crm
@@ -46,8 +46,8 @@ def handoff(
     -------
     DataFrame
         the group (column `by`), step (answered, a deal, won), n (leads, or deals that came of them), came, waiting (undecided and
-        younger than the horizon), share with lower, upper, median_days (half of those that come have come), horizon (days). Share and
-        delay are missing with fewer than 20, or when none is old enough. By group, "All" last.
+        younger than the horizon; a lost deal is decided), share with lower, upper, median_days (half of those that come have come),
+        horizon (days). Share and delay are missing with fewer than 20, or when none is old enough. By group, "All" last.
 
     Raises
     ------
@@ -59,19 +59,20 @@ def handoff(
         raise MissingTable(f"This needs the column {by} of the leads. Map it.")
     end = crm.as_of + ONE_DAY
     deals = crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")
-    deal = leads["opportunity_id"] if "opportunity_id" in leads else pd.Series(pd.NA, index=leads.index, dtype="str")
-    entered, closed = deal.map(deals["created_date"]), deal.map(deals["closed_date"])
-    answer = leads.get("first_response_at", pd.Series(pd.NaT, index=leads.index, dtype="datetime64[us]"))
-    came_in, became = leads["created_at"], entered.notna()
-    won = became & (deal.map(deals["outcome"]) == "won")
-    waits = {
-        "answered": (answer - came_in, end - came_in, answer.notna(), pd.Series(answer.notna().any(), index=leads.index)),
-        "a deal": (entered - came_in.dt.normalize(), end - came_in.dt.normalize(), became, pd.Series(True, index=leads.index)),
-        "won": (closed - entered, end - entered, won, became),
-    }  # fmt: skip
+    since_deal, outcome = entered(crm, leads), leads["opportunity_id"].map(deals["outcome"])
+    none = pd.Series(pd.NaT, index=leads.index, dtype="datetime64[us]")
+    closed = leads["opportunity_id"].map(deals["closed_date"]) if "closed_date" in deals else none
+    answer = leads.get("first_response_at", none)
+    came_in, became, always = leads["created_at"], since_deal.notna(), pd.Series(True, index=leads.index)
+    won = became & (outcome == "won") & closed.notna()
+    waits = {  # how long it took, how long it has been, whether it came, may still come, and is asked
+        "answered": (answer - came_in, end - came_in, answer.notna(), always, always & answer.notna().any()),
+        "a deal": (since_deal - came_in.dt.normalize(), end - came_in.dt.normalize(), became, always, always),
+        "won": (closed - since_deal, end - since_deal, won, outcome == "open", became & closed.notna().any()),
+    }
     group = leads[by].astype("str").fillna(NOT_FILLED).to_numpy("str")
     rows = []
-    for step, (wait, age, event, asked) in waits.items():
+    for step, (wait, age, event, still, asked) in waits.items():
         use = asked.to_numpy(bool)
         if not use.any():
             continue
@@ -81,17 +82,18 @@ def handoff(
         for name in [*sorted(set(group)), None]:
             of = group[use] == name if name is not None else np.ones(int(use.sum()), dtype=bool)
             row = {by: ALL if name is None else name, "step": step, "n": int(of.sum()), "came": int(came[of].sum()),
-                   "waiting": int((~came[of] & (duration[of] < horizon)).sum())}  # fmt: skip
+                   "waiting": int((~came & still.to_numpy()[use] & (duration < horizon))[of].sum()), "last": name is None}  # fmt: skip
             rows.append({**row, **_reached(duration[of], came[of], horizon, level), "horizon": horizon})
     order = [by, "step", "n", "came", "waiting", "share", "lower", "upper", "median_days", "horizon"]
-    frame = pd.DataFrame(rows).reindex(columns=order)
+    frame = pd.DataFrame(rows).reindex(columns=[*order, "last"])
     place = frame["step"].map({step: i for i, step in enumerate(STEPS)})
-    last = frame[by] == ALL
-    return (
-        frame.assign(last=last, place=place)
-        .sort_values(["last", by, "place"], ignore_index=True)
-        .drop(columns=["last", "place"])
-    )
+    return frame.assign(place=place).sort_values(["last", by, "place"], ignore_index=True)[order]
+
+
+def _parts(handoff: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the groups, and those of all together."""
+    steps = handoff["step"].nunique()
+    return handoff.iloc[:-steps], handoff.iloc[-steps:].set_index("step")
 
 
 def _horizon(curve: pd.DataFrame) -> float:
@@ -126,36 +128,34 @@ def _reached(duration: np.ndarray, came: np.ndarray, horizon: float, level: floa
 def finding_handoff(handoff: pd.DataFrame) -> str:
     """One sentence: how many of 100 leads become deals and wins, and the group that loses most on the way to a deal."""
     by = str(handoff.columns[0])
-    every = handoff[handoff[by] == ALL].set_index("step")
+    rows, every = _parts(handoff)
     if "a deal" not in every.index or pd.isna(every.loc["a deal", "share"]):
         return "Too few leads are old enough to say how many become deals."
     total = every.loc["a deal"]
     won = total["share"] * every.loc["won", "share"] if "won" in every.index else np.nan
-    wins = "" if pd.isna(won) else f", {style.count(100 * won)} are won"
-    rows = handoff[(handoff["step"] == "a deal") & (handoff[by] != ALL)].dropna(subset="share")
+    some = round(100 * total["share"])
+    said = f"Of 100 leads **{style.count(some)} {'becomes a deal' if some == 1 else 'become deals'}**"
+    if pd.notna(won):
+        said += f", {style.count(100 * won)} {'is' if round(100 * won) == 1 else 'are'} won"
+    rows = rows[rows["step"] == "a deal"].dropna(subset="share")
     low = rows[rows["upper"] < total["lower"]]
     if low.empty:
-        return (
-            f"Of 100 leads **{style.count(100 * total['share'])} become deals**{wins}; no {by} is clearly below that."
-        )
+        return f"{said}; no {'rep' if by == 'rep_id' else by} is clearly below that."
     least = low.loc[low["share"].idxmin()]
     between = style.between(100 * least["lower"], 100 * least["upper"], style.count)
-    return (
-        f"Of 100 leads **{style.count(100 * total['share'])} become deals**{wins}; of **{md(least[by])}** "
-        f"{style.count(100 * least['share'])} ({between})."
-    )
+    return f"{said}; of **{md(least[by])}** {style.count(100 * least['share'])} ({between})."
 
 
 def chart_handoff(handoff: pd.DataFrame) -> alt.LayerChart:
     """The share of leads that become a deal, by group, with the delay."""
     by = str(handoff.columns[0])
-    rows = handoff[(handoff["step"] == "a deal") & (handoff[by] != ALL)].dropna(subset="share")
-    total = handoff[(handoff["step"] == "a deal") & (handoff[by] == ALL)]["share"]
-    later = handoff[handoff["step"] == "won"].set_index(by)["share"]
+    groups, every = _parts(handoff)
+    rows, total = groups[groups["step"] == "a deal"].dropna(subset="share"), every.loc["a deal"]
+    later = groups[groups["step"] == "won"].set_index(by)["share"]
     rows = rows.assign(won=rows[by].map(later)).sort_values(["share", by], ascending=[False, True])
-    low = rows.loc[rows["upper"] < handoff.loc[total.index[0], "lower"], by].tail(1)
+    low = rows.loc[rows["upper"] < total["lower"], by].tail(1)
     return style.dots(
-        rows, "share", by, line=float(total.iloc[0]), line_label=f"all {style.percent(total.iloc[0])}", accent=list(low),
+        rows, "share", by, line=float(total["share"]), line_label=f"all {style.percent(total['share'])}", accent=list(low),
         columns=[("median_days", "Half within", style.duration), ("won", "Then won", style.percent), ("n", "Leads", style.count)],
         title="Leads that become a deal", subtitle="Share, young leads undecided; 95% intervals; highest first",
     )  # fmt: skip
@@ -200,10 +200,7 @@ def by_answer(
     if "first_response_at" not in leads or leads["first_response_at"].isna().all():
         raise MissingTable("This needs the time of the first answer. Map the column first_response_at of the leads.")
     day = leads["created_at"].dt.normalize()
-    entered = leads["opportunity_id"].map(
-        crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")["created_date"]
-    )
-    days, old = (entered - day).dt.days, day + (within + 1) * ONE_DAY <= crm.as_of
+    days, old = (entered(crm, leads) - day).dt.days, day + (within + 1) * ONE_DAY <= crm.as_of
     early, hours = days <= 1, (leads["first_response_at"] - leads["created_at"]) / pd.Timedelta(hours=1)
     rows = leads[old & ~early & ~(hours < 0)]
     band = np.select([(hours <= b).to_numpy() for b, _ in BANDS[:-1]], [w for _, w in BANDS[:-1]], BANDS[-1][1])

@@ -111,7 +111,7 @@ def _whose(touches: pd.DataFrame, deals: pd.DataFrame, crm: Crm, window: int) ->
     named = touches.get("opportunity_id", none)
     if "leads" in crm:
         became = crm.leads.set_index("lead_id")["opportunity_id"] if "opportunity_id" in crm.leads else none[:0]
-        named = named.fillna(lead.map(became))
+        named = named.fillna(lead.map(became).astype("str"))
         lead = lead.where(keys.among(lead, crm.leads["lead_id"]))
     known = keys.among(named, deals["journey"])
     elsewhere = keys.among(named, crm.opportunities["opportunity_id"])  # begun later: as yet it is only a lead

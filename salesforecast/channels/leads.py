@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import shrinkage, style
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import CannotSay, MissingTable, TooLittleData
+from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
-from salesforecast.tables import NOT_FILLED, Crm
+from salesforecast.tables import NOT_FILLED, Crm, told_apart
 from salesforecast.text import md
 
 FEW = 20  # leads of a group: fewer are not judged
@@ -34,6 +35,28 @@ def arrived(crm: Crm, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
     return leads.sort_values(["created_at", "lead_id"], ignore_index=True)
 
 
+def entered(crm: Crm, leads: pd.DataFrame) -> pd.Series:
+    """The day on which the deal that each lead became was entered; missing while it has become none.
+
+    Raises
+    ------
+    MissingTable
+        When leads name no deals, or deals have no day.
+    """
+    if "opportunity_id" not in leads or crm.leads["opportunity_id"].isna().all():
+        raise MissingTable("This needs the deal that each lead became. Map the column opportunity_id of the leads.")
+    need(crm.opportunities, "created_date")
+    deals = crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")
+    return leads["opportunity_id"].map(deals["created_date"])
+
+
+def rep_names(crm: Crm) -> pd.Series:
+    """The reps' names by id, two of one name told apart."""
+    if "reps" not in crm:
+        return pd.Series(dtype="str")
+    return told_apart(crm.reps, "rep_id", "rep").set_axis(crm.reps["rep_id"].array)
+
+
 def quality(crm: Crm, within: int = KNOWN_AFTER) -> pd.Series:
     """What was to be expected of each lead when it came in: the share of earlier leads of its channel that became deals.
 
@@ -53,8 +76,7 @@ def quality(crm: Crm, within: int = KNOWN_AFTER) -> pd.Series:
         By lead_id: a share.
     """
     leads = crm.leads.sort_values(["created_at", "lead_id"], ignore_index=True)
-    entered = crm.opportunities.drop_duplicates("opportunity_id").set_index("opportunity_id")["created_date"]
-    days = (leads["opportunity_id"].map(entered) - leads["created_at"].dt.normalize()).dt.days
+    days = (entered(crm, leads) - leads["created_at"].dt.normalize()).dt.days
     channel = leads["channel"].fillna(NOT_FILLED) if "channel" in leads else pd.Series(NOT_FILLED, index=leads.index)
     told = pd.DataFrame(
         {"at": leads["created_at"] + within * ONE_DAY, "channel": channel, "became": (days <= within).astype("float64")}
@@ -89,9 +111,9 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
     -------
     DataFrame
         rep_id, rep, got (leads), even (leads to be expected), lower, upper (where an even deal keeps 95%), got_ratio (got over even), good
-        (mean expected conversion), good_gap (to the leads of the same months, a share) and its good_error, worth (deals to be expected of
-        the leads), spread (of the number by chance), q (false-discovery rate of a number that is not even), verdict (above, below, same;
-        few under 20 to be expected). Most over even first.
+        (mean expected conversion; missing where leads name no deals), good_gap (to the leads of the same months, a share) and its
+        good_error, worth (deals to be expected of the leads), spread (of the number by chance), q (false-discovery rate of a number that
+        is not even), verdict (above, below, same; few under 20 to be expected). Most over even first.
 
     Raises
     ------
@@ -114,7 +136,7 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
             staff.index.isin(crm.opportunities.get("rep_id", pd.Series(dtype="str"))) | staff.index.isin(ids)
         ]
         ids = sorted(set(ids) | set(selling.index))
-        names = pd.Series(ids, index=ids).map(staff["rep"]).fillna(pd.Series(ids, index=ids))
+        names = rep_names(crm).reindex(ids).fillna(pd.Series(ids, index=ids))
         dates = {c: staff[c].reindex(ids).to_numpy("datetime64[us]") if c in staff else np.full(len(ids), "NaT", "datetime64[us]")
                  for c in ("start_date", "end_date")}  # fmt: skip
         when = days.to_numpy("datetime64[us]")[:, None]
@@ -134,7 +156,10 @@ def distribution(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Da
     q = np.full(len(ids), np.nan)
     judged = even >= FEW
     q[judged] = shrinkage.q_values(p[judged])
-    good = leads["lead_id"].map(quality(crm))
+    try:
+        good = leads["lead_id"].map(quality(crm))
+    except CannotSay:  # nothing tells how good they are, but it can be counted who got them
+        good = pd.Series(np.nan, index=leads.index)
     gap = good - good.groupby(leads["created_at"].dt.to_period("M")).transform("mean")
     by = leads["rep_id"]
     frame = pd.DataFrame({
