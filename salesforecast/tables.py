@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from salesforecast import asof, keys
@@ -354,6 +355,13 @@ class Crm:
         for name, frame in self.tables.items():
             if name in ("opportunities", "stage_history"):
                 tables[name] = frame[frame["opportunity_id"].isin(ids)].reset_index(drop=True)
+            elif by_rep and name == "calls":  # of the reps, and of the team or region as a whole; not of the company
+                whose = [("team", team), ("region", region)]
+                ours = [frame[c].eq(value) for c, value in whose if value and c in frame]
+                ours += [frame["rep_id"].isin(rep_ids)] if "rep_id" in frame else []
+                tables[name] = frame[
+                    np.logical_or.reduce(ours, axis=0) if ours else np.zeros(len(frame), bool)
+                ].reset_index(drop=True)
             elif by_rep and len(reps) and "rep_id" in frame:
                 tables[name] = frame[frame["rep_id"].isin(rep_ids)].reset_index(drop=True)
         if "orders" in tables and product:

@@ -143,7 +143,9 @@ def test_new_customers_are_told_from_the_wins_before_the_deal_where_no_column_sa
         {"created_date": "2025-03-01", "account_id": "A"},
         {"created_date": "2025-03-01", "account_id": "B"},
     )
-    assert panels.panel(crm)["new"].tolist() == [1.0, 0.0, 1.0]
+    assert panels.panel(crm)["customer"].tolist() == ["new", "known", "new"]
+    nobody = hand({"created_date": "2025-03-01"}, {"created_date": "2025-03-01", "account_id": "B"})
+    assert panels.panel(nobody)["customer"].tolist() == ["", "new"]  # nothing tells: neither
 
 
 def test_a_crm_without_closed_dates_is_told_what_to_map():
@@ -167,7 +169,7 @@ def drawn(n: int, weekly: np.ndarray, seed: int = 0) -> tuple[pd.DataFrame, np.n
     day = weeks.last_day(begin)
     frame = pd.DataFrame({
         "day": day.astype("datetime64[us]"), "opportunity_id": [f"D{i}" for i in range(n)], "account_id": "",
-        "rep_id": "", "product_id": "", "segment": "", "channel": "", "new": 0.0,
+        "rep_id": "", "product_id": "", "segment": "", "channel": "", "customer": "",
         "stage": np.where(stage, "Late", "Early"), "amount": 100.0, "age": 30.0, "in_stage": 10.0, "quiet": 5.0,
         "due": np.nan, "pushes": 0.0,
     })  # fmt: skip
@@ -375,7 +377,7 @@ def test_a_member_that_says_nothing_weighs_nothing(past):
 
 
 def test_the_shared_shock_has_mean_one_and_grows_with_past_errors(past):
-    factors = combination.factors(np.array([0.1, 0.3]), 200_000)
+    factors = combination.factors(np.array([0.1, 0.3]), 200_000, 0)
     assert factors.mean(axis=1) == pytest.approx([1, 1], abs=0.005)
     wild = replace(
         past,

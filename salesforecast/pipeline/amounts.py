@@ -58,8 +58,8 @@ def fit(panels: pd.DataFrame, births: pd.DataFrame, ended: pd.DataFrame) -> Amou
     ended : DataFrame
         By opportunity_id: outcome and amount, as known on the day of the fit.
     """
-    final = ended["amount"].where((ended["outcome"] == "won") & (ended["amount"] > 0)).dropna()
-    if final.empty:
+    final = ended.loc[ended["outcome"] == "won", "amount"].fillna(0.0)  # a win without an amount books nothing
+    if not (final > 0).any():
         return Amounts({"": 1.0}, {("", ""): 0.0}, np.ones(1), np.ones(1))
     sold = births[births["opportunity_id"].isin(final.index)]
     amount = sold["opportunity_id"].map(final).to_numpy("float64") if len(sold) else np.array([])
@@ -67,14 +67,16 @@ def fit(panels: pd.DataFrame, births: pd.DataFrame, ended: pd.DataFrame) -> Amou
     named = zip(sold["segment"], sold["product_id"], strict=True)
     surprise = _around_one((amount / np.array([usual[pair] for pair in named]))[-POOL:])
     kept, ratio = _kept(panels, final)
-    return Amounts(kept, usual, ratio, surprise)
+    return Amounts(kept, usual, surprise if ratio is None else ratio, surprise)
 
 
-def _kept(panels: pd.DataFrame, final: pd.Series) -> tuple[dict[str, float], np.ndarray]:
-    """By stage the share of the quote that is won in the end, drawn to that of all stages; and how it differs from deal to deal."""
+def _kept(panels: pd.DataFrame, final: pd.Series) -> tuple[dict[str, float], np.ndarray | None]:
+    """By stage the share of the quote that is won in the end, drawn to that of all stages; and how it differs from deal to
+    deal, None where no past quote is known.
+    """
     quoted = panels[(panels["amount"] > 0) & panels["opportunity_id"].isin(final.index)]
     if quoted.empty:
-        return {"": 1.0}, np.ones(1)
+        return {"": 1.0}, None
     came = quoted["opportunity_id"].map(final)
     overall, prior = float(came.sum() / quoted["amount"].sum()), LIKE * float(quoted["amount"].mean())
     sums = pd.DataFrame({"came": came, "quote": quoted["amount"]}).groupby(quoted["stage"]).sum()

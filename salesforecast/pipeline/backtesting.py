@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from salesforecast import periods
-from salesforecast.errors import SettingError, TooLittleData, unknown
+from salesforecast.errors import MissingTable, SettingError, TooLittleData, unknown
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline import commits, models, panels, simple, weeks
 from salesforecast.tables import NOT_RECORDED, Crm
 
 DRAWS = 1000
 HISTORY = 208  # weeks
-Part = tuple[list, list, list, list, list, list, list]
 EVERY = {"quarter": "Q", "month": "M"}
 
 
 @dataclass(frozen=True)
 class Now:
-    """The forecast that is not over yet: the period, the model, what it was given, what it expects, and the panels of the past."""
+    """The forecast that is not over yet: the period, the model, what it was given, and what it expects."""
 
     period: Period
     model: models.Model
     seen: models.Seen
     outlook: models.Ahead
-    panels: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ class Backtest:
     Parameters
     ----------
     origins : DataFrame
-        One row per period and origin: period, origin (day), weeks_to_go, booked (money by that day), open, new (money the
+        One row per period and origin, the earliest first: period, origin (day), weeks_to_go, since, last (the first and the
+        last day of the period), booked (money by that day), open, new (money the
         pipeline model expected of open deals and of deals to come), actual_open, actual_new (what they brought), actual (the
-        period's bookings), floor (the standard deviation that even perfect probabilities leave, money), learnt (weeks of
-        closings known when the model was fitted), told (flag: a history told the stages that it learnt from).
+        period's bookings; all three missing while it is not over), floor (the standard deviation that even perfect
+        probabilities leave, money), learnt (weeks of closings known when the model was fitted), told (flag: a history told the stages that it learnt from).
     methods : DataFrame
         period, origin, weeks_to_go, method, mean (the period's total, money), actual.
     windows : DataFrame
@@ -61,6 +62,10 @@ class Backtest:
         period), worth (money if won), won (flag: it was).
     now : Now
         What stands behind the last row of `origins`, whose actual is missing; None without a period to come.
+    fitted : dict
+        Day -> the model that was fitted on it.
+    seed : int
+        Of all that is drawn.
     """
 
     origins: pd.DataFrame
@@ -71,6 +76,8 @@ class Backtest:
     weekly: np.ndarray
     deals: pd.DataFrame
     now: Now | None = None
+    fitted: Mapping[pd.Timestamp, models.Model] = field(default_factory=dict)
+    seed: int = 0
 
     @property
     def ahead(self) -> np.ndarray:
@@ -83,18 +90,39 @@ class Backtest:
         return np.minimum(self.origins["weeks_to_go"].to_numpy(), self.ahead.shape[1]) - 1
 
     def to_the_end(self, ahead: np.ndarray) -> np.ndarray:
-        """Of what the weeks ahead bring together (origins, weeks) what is still to come in each origin's period."""
-        return np.asarray(ahead[np.arange(len(ahead)), self.to_go])
+        """Of what the weeks ahead bring together (origins, weeks) what is still to come in each origin's period.
+
+        Where a week is only in part left, as many of its working days as are.
+        """
+        day, last = (self.origins[c].to_numpy("datetime64[D]") for c in ("origin", "last"))
+        left = weeks.working_days(day + 1, last)
+        known = weeks.working_days((day + 1)[:, None], day[:, None] + 7 * self.ahead)
+        both = zip(left, known, ahead, strict=True)
+        return np.array([np.interp(n, np.r_[0, upto], np.r_[0.0, brought]) for n, upto, brought in both])
 
 
 @dataclass(frozen=True)
-class Beside:
+class _Beside:
     """What the forecast takes from outside the deals: the CRM's probabilities, the calls, who is in which team; and the seed."""
 
     probability: pd.Series | None
     calls: pd.DataFrame
     people: pd.DataFrame
     seed: int
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was said at one origin: its rows of the frames and arrays of `Backtest`, and what the model expects."""
+
+    origin: dict[str, Any]
+    methods: dict[str, float]
+    windows: pd.DataFrame
+    commits: pd.DataFrame
+    draws: np.ndarray
+    weekly: np.ndarray
+    deals: pd.DataFrame
+    outlook: models.Ahead
 
 
 def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", seed: int = 0) -> Backtest:
@@ -114,8 +142,12 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
 
     Raises
     ------
+    MissingTable
+        When no deal that was won has an amount.
     TooLittleData
         When no period is over that a model could be fitted before.
+    SettingError
+        When the period is a year, is over, or begins after tomorrow.
     """
     if period is not None:
         every = next((name for name, kind in EVERY.items() if kind == period.kind), "")
@@ -131,14 +163,30 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
                 f"{period.label} begins on {period.since:%Y-%m-%d}; from the deals a period is forecast at the earliest on the day "
                 f"before it begins, and the data end on {crm.as_of:%Y-%m-%d}. Ask for {near.label}."
             )
+        if period.until <= crm.as_of + ONE_DAY:
+            raise SettingError(
+                f"{period.label} was over on {crm.as_of:%Y-%m-%d}, the last day of the data. Ask for "
+                f"{coming(period, crm.as_of).label}, or take the data back to a day within it: crm.at(day)."
+            )
     if every not in EVERY:
         raise unknown("length of period", every, EVERY)
     small, start = panels.needed(crm), crm.settings.fiscal_year_start
-    spans = _over(crm, every)
-    origins = [(p, day, w) for p in spans for day, w in days_of(p) if day >= crm.first_day]
-    ends, beside = _week_ends(crm), Beside(_probability(crm), commits.calls(crm), commits.people(crm), seed)
+    won = models.seen(small).won
+    if len(won) and not (won["amount"] > 0).any():
+        raise MissingTable(
+            "The forecast is of money, and no won deal has an amount. Map the column amount of the opportunities, or fill it in."
+        )
+    spans, ends = _over(crm, every), _week_ends(crm)
+    running = [] if period is None else [period]
+    origins = [
+        (p, day, w)
+        for p in (*spans, *running)
+        for day, w in days_of(p)
+        if crm.first_day <= day and _is_past(p, day, crm)
+    ]
     days = sorted({*ends, *(day for _, day, _ in origins)})
-    fits = {eve(p.since, start) for p in spans}
+    beside = _Beside(_probability(crm), commits.calls(crm), commits.people(crm), seed)
+    fits = {eve(p.since, start) for p, _, _ in origins}
     known = dict(zip(days, Parallel()(delayed(_seen)(small, day, day in fits) for day in days), strict=True))
     past = [simple.Origin(p, day, w, known[day].panel) for p, day, w in origins]
     groups: dict[pd.Timestamp, list[simple.Origin]] = {}
@@ -149,41 +197,62 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
     for day, mine in groups.items():
         learnt = [known[d].panel for d in ends if d < day]
         if learnt and day > crm.first_day:
-            earlier = [o for o in past if o.last < mine[-1].day]
-            here = [known[o.day] for o in mine]
             first = known[day] if day in known else _seen(small, day, True)
-            jobs.append(delayed(_quarterly)(first, start, pd.concat(learnt), mine, here, earlier, beside))
-    parts = [part for part in Parallel()(jobs) if part is not None]
-    if not parts and period is None:
+            jobs.append(
+                delayed(_quarterly)(first, start, pd.concat(learnt), mine, [known[o.day] for o in mine], past, beside)
+            )
+    done = [found for found in Parallel()(jobs) if found is not None]
+    said, fitted = [one for _, all_said in done for one in all_said], {model.day: model for model, _ in done}
+    if not said and period is None:
         raise TooLittleData(
             f"No {every} that is over has enough before it to learn from: at least {models.LEAST} won deals have to be "
             f"known when it begins. A longer export would do."
         )
-    now = None if period is None else _now(crm, period, known, past, beside)
-    if now is not None:
-        parts.append(now[1])
-    rows, means, windows, calls, draws, weekly, deals = ([x for part in parts for x in part[k]] for k in range(7))
-    frame = pd.DataFrame(rows)
-    won = models.seen(small).won
-    actual = frame["period"].map({p.label: simple.between(won, p.since, p.until - ONE_DAY) for p in spans})
-    frame["actual"] = actual
-    methods = pd.DataFrame(means).merge(frame[["period", "origin", "actual"]], on=["period", "origin"], validate="m:1")
-    said = pd.concat(calls, ignore_index=True)
-    said = said.merge(frame[["period", "origin", "actual"]], on=["period", "origin"], validate="m:1")
-    judged = pd.concat(deals, ignore_index=True)
-    closed = judged["opportunity_id"].map(won["closed_date"])
-    last = judged["period"].map({p.label: p.until for p in spans})
-    judged["won"] = (closed < last).to_numpy()
-    came = judged["opportunity_id"].map(won["amount"]).where(judged["won"], 0.0)
-    per = came.groupby([judged["period"], judged["origin"]]).sum()
-    frame["actual_open"] = per.reindex(pd.MultiIndex.from_frame(frame[["period", "origin"]])).fillna(0).to_numpy()
+    now = None
+    if period is not None:
+        learnt = [known[d].panel for d in ends if d < crm.as_of]
+        now, today = _now(small, period, learnt, past, fitted, beside)
+        said.append(today)
+    return _backtest(said, won, crm.as_of, now, fitted, seed)
+
+
+def _is_past(period: Period, day: pd.Timestamp, crm: Crm) -> bool:
+    """Whether a day of a period is an origin of the past: today is not one of the period that is running."""
+    return day < crm.as_of or period.until <= crm.as_of + ONE_DAY
+
+
+def _backtest(
+    said: list[_Said],
+    won: pd.DataFrame,
+    as_of: pd.Timestamp,
+    now: Now | None,
+    fitted: Mapping[pd.Timestamp, models.Model],
+    seed: int,
+) -> Backtest:
+    """All that was said, with what came."""
+    frame = pd.DataFrame([one.origin for one in said])
+    keys = frame[["period", "origin", "weeks_to_go"]].to_dict("records")
+    over = frame["last"] <= as_of
+    span = frame.drop_duplicates("period").set_index("period")[["since", "last"]]
+    came = {label: simple.between(won, since, last) for label, since, last in span.itertuples()}
+    frame["actual"] = frame["period"].map(came).where(over)
+    told = [
+        {**key, "method": m, "mean": v} for key, one in zip(keys, said, strict=True) for m, v in one.methods.items()
+    ]
+    actual = frame[["period", "origin", "actual"]]
+    methods = pd.DataFrame(told).merge(actual, on=["period", "origin"], validate="m:1")
+    called = pd.concat([one.commits.assign(**key) for key, one in zip(keys, said, strict=True)], ignore_index=True)
+    called = called.merge(actual, on=["period", "origin"], validate="m:1")
+    deals = pd.concat([one.deals.assign(**key) for key, one in zip(keys, said, strict=True)], ignore_index=True)
+    deals["won"] = (deals["opportunity_id"].map(won["closed_date"]) <= deals["period"].map(span["last"])).to_numpy()
+    brought = deals["opportunity_id"].map(won["amount"]).where(deals["won"], 0.0)
+    per = brought.groupby([deals["period"], deals["origin"]]).sum()
+    per = per.reindex(pd.MultiIndex.from_frame(frame[["period", "origin"]])).fillna(0.0).to_numpy()
+    frame["actual_open"] = np.where(over, per, np.nan)
     frame["actual_new"] = frame["actual"] - frame["booked"] - frame["actual_open"]
-    if period is not None:  # nobody knows yet
-        frame.loc[frame["period"] == period.label, ["actual", "actual_open", "actual_new"]] = np.nan
-        methods.loc[methods["period"] == period.label, "actual"] = np.nan
-        said.loc[said["period"] == period.label, "actual"] = np.nan
-    ahead = _came(pd.concat(windows, ignore_index=True), won, crm.as_of)
-    return Backtest(frame, methods, ahead, said, np.stack(draws), np.stack(weekly), judged, now[0] if now else None)
+    windows = _came(pd.concat([one.windows for one in said], ignore_index=True), won, as_of)
+    draws, weekly = (np.stack([getattr(one, name) for one in said]) for name in ("draws", "weekly"))
+    return Backtest(frame, methods, windows, called, draws, weekly, deals, now, fitted, seed)
 
 
 def coming(period: Period, as_of: pd.Timestamp) -> Period:
@@ -221,61 +290,51 @@ def _quarterly(
     origins: list[simple.Origin],
     seen: list[models.Seen],
     past: list[simple.Origin],
-    beside: Beside,
-) -> Part | None:
-    """The forecasts of one quarter's origins, by a model fitted the day before it began."""
+    beside: _Beside,
+) -> tuple[models.Model, list[_Said]] | None:
+    """The model fitted the day before a quarter began, and the forecasts of its origins."""
     try:
         model = models.fit(learnt, first, start)
     except TooLittleData:
         return None
-    return _forecast(model, origins, seen, past, beside)[0]
+    return model, [
+        _forecast(model, o, known, simple.like(o, past), beside) for o, known in zip(origins, seen, strict=True)
+    ]
 
 
 def _forecast(
-    model: models.Model,
-    origins: list[simple.Origin],
-    seen: list[models.Seen],
-    past: list[simple.Origin],
-    beside: Beside,
-) -> tuple[Part, models.Ahead]:
-    """The rows of `origins`, of `methods`, of `windows`, of `commits`, the draws, the weekly bookings and the deals; and what the
-    last origin expects.
-    """
-    rows, means, windows, calls, draws, weekly, deals = [], [], [], [], [], [], []
-    for here, known in zip(origins, seen, strict=True):
-        many = days_of(here.period)[0][1]
-        ends = np.datetime64(here.day, "D") + 7 * np.arange(1, many + 1)
-        last = np.datetime64(here.last, "D")
-        spans = models.ahead(model, known, np.unique(np.r_[ends, last]))
-        outlook = models.until(spans, last)
-        booked = simple.between(known.won, here.period.since, here.day)
-        key = {"period": here.period.label, "origin": here.day, "weeks_to_go": here.weeks_to_go}
-        one = np.zeros(len(outlook.deals), dtype=int), np.zeros(len(outlook.kinds), dtype=int)
-        drawn = models.draw(model, outlook, *one, n=DRAWS, seed=beside.seed)[0, :, 0]
-        rows.append({
-            **key, "booked": booked, "open": outlook.open[0], "new": outlook.new[0], "floor": drawn.std(),
+    model: models.Model, here: simple.Origin, known: models.Seen, before: list[simple.Origin], beside: _Beside
+) -> _Said:
+    """What the model and the simple methods say at one origin; `before` are those of earlier periods, as long before their ends."""
+    many = days_of(here.period)[0][1]
+    ends = np.datetime64(here.day, "D") + 7 * np.arange(1, many + 1)
+    last = np.datetime64(here.last, "D")
+    spans = models.ahead(model, known, np.unique(np.r_[ends, last]))
+    outlook = models.until(spans, last)
+    booked = simple.between(known.won, here.period.since, here.day)
+    one = np.zeros(len(outlook.deals), dtype=int), np.zeros(len(outlook.kinds), dtype=int)
+    drawn = models.draw(model, outlook, *one, n=DRAWS, seed=beside.seed)[0, :, 0]
+    totals, coming = simple.forecasts(here, known.won, before, beside.probability, many)
+    totals["pipeline"] = booked + outlook.open[0] + outlook.new[0]
+    said = commits.said(beside.calls, beside.people, known.won, here.period, here.day)
+    if len(said):
+        totals["human_commit"] = float(said["corrected"].iloc[-1])
+    money = (spans.open + spans.new).cumsum()[np.searchsorted(spans.ends, ends)]
+    return _Said(
+        {
+            "period": here.period.label, "origin": here.day, "weeks_to_go": here.weeks_to_go, "since": here.period.since,
+            "last": here.last, "booked": booked, "open": outlook.open[0], "new": outlook.new[0], "floor": drawn.std(),
             "learnt": (model.day - known.won["closed_date"].min()).days / 7,
             "told": bool(set(model.open.levels["stage"]) - {NOT_RECORDED}),
-        })  # fmt: skip
-        before = [o for o in past if o.last < here.day and o.weeks_to_go == here.weeks_to_go]
-        totals, coming = simple.forecasts(here, known.won, before, beside.probability, many)
-        totals["pipeline"] = booked + outlook.open[0] + outlook.new[0]
-        said = commits.said(beside.calls, beside.people, known.won, here.period, here.day)
-        if len(said):
-            totals["human_commit"] = float(said["corrected"].iloc[-1])
-        calls.append(said.assign(**key))
-        means += [{**key, "method": name, "mean": value} for name, value in totals.items()]
-        money = (spans.open + spans.new).cumsum()[np.searchsorted(spans.ends, ends)]
-        windows.append(coming.assign(origin=here.day, pipeline=money).reset_index())
-        draws.append(drawn)
-        weekly.append(_weekly(known.won, here.day))
-        deals.append(
-            pd.DataFrame({
-                **key, "opportunity_id": outlook.deals["opportunity_id"], "chance": outlook.won[:, 0],
-                "worth": outlook.deals["worth"],
-            })
-        )  # fmt: skip
-    return (rows, means, windows, calls, draws, weekly, deals), outlook
+        },
+        totals,
+        coming.assign(origin=here.day, pipeline=money).reset_index(),
+        said,
+        drawn,
+        _weekly(known.won, here.day),
+        outlook.deals[["opportunity_id", "worth"]].assign(chance=outlook.won[:, 0]),
+        outlook,
+    )  # fmt: skip
 
 
 def _came(windows: pd.DataFrame, won: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -289,25 +348,36 @@ def _came(windows: pd.DataFrame, won: pd.DataFrame, as_of: pd.Timestamp) -> pd.D
     ]
 
 
-def _now(crm: Crm, period: Period, known: dict, past: list[simple.Origin], beside: Beside) -> tuple[Now, Part]:
-    """The forecast as of today, by a model fitted where the backtest fits its own: the day before the quarter began."""
-    small, start = panels.needed(crm), crm.settings.fiscal_year_start
-    seen = _seen(small, crm.as_of, True)
-    every = pd.concat([known[day].panel for day in known if day < crm.as_of] or [seen.panel.iloc[:0]])
-    model = model_at(every, small, min(eve(period.since, start), crm.as_of), seen)
-    last = period.until - ONE_DAY
+def _now(
+    crm: Crm,
+    period: Period,
+    learnt: list[pd.DataFrame],
+    past: list[simple.Origin],
+    fitted: dict[pd.Timestamp, models.Model],
+    beside: _Beside,
+) -> tuple[Now, _Said]:
+    """The forecast as of today, by a model fitted where the backtest fits its own, the day before the quarter began; where the
+    data are too young for that, by one fitted to all known today. It is added to those fitted.
+    """
+    start, seen = crm.settings.fiscal_year_start, _seen(crm, crm.as_of, True)
+    day, last = min(eve(period.since, start), crm.as_of), period.until - ONE_DAY
+    if day not in fitted:
+        panel = pd.concat(learnt or [seen.panel.iloc[:0]])
+        try:
+            first = seen if day == crm.as_of else _seen(crm, day, True)
+            fitted[day] = models.fit(panel[panel["day"] < day], first, start)
+        except TooLittleData:
+            fitted[day] = models.fit(panel, seen, start)
     here = simple.Origin(period, crm.as_of, max(1, round((last - crm.as_of).days / 7)), seen.panel)
-    part, outlook = _forecast(model, [here], [seen], past, beside)
-    return Now(period, model, seen, outlook, every), part
+    before = [_as_long_before(o, here, crm) for o in simple.like(here, past)[-simple.BACK :]]
+    said = _forecast(fitted[day], here, seen, before, beside)
+    return Now(period, fitted[day], seen, said.outlook), said
 
 
-def model_at(past: pd.DataFrame, crm: Crm, day: pd.Timestamp, today: models.Seen) -> models.Model:
-    """The model as it was fitted on the day; where the data are too young for that, the one fitted to all known today."""
-    small, start = panels.needed(crm), crm.settings.fiscal_year_start
-    try:
-        return models.fit(past[past["day"] < day], models.seen(small.at(day)), start)
-    except TooLittleData:
-        return models.fit(past, today, start)
+def _as_long_before(o: simple.Origin, here: simple.Origin, crm: Crm) -> simple.Origin:
+    """An origin of a past period, moved to as many days before its end as here."""
+    day = max(o.last - (here.last - here.day), o.period.since - ONE_DAY)
+    return o if day == o.day else replace(o, day=day, panel=panels.panel(crm.at(day)))
 
 
 def eve(day: pd.Timestamp, fiscal_year_start: int = 1) -> pd.Timestamp:

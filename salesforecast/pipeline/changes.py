@@ -7,7 +7,7 @@ import pandas as pd
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline import models, panels
-from salesforecast.pipeline.backtesting import Backtest, eve, model_at
+from salesforecast.pipeline.backtesting import Backtest, eve
 from salesforecast.pipeline.outlook import current
 from salesforecast.tables import Crm
 
@@ -54,23 +54,22 @@ def lately(past: Backtest, crm: Crm, days: int = A_WEEK) -> Between:
 
 
 def last_period(past: Backtest, crm: Crm) -> Between:
-    """The first forecast of the last period that is over, and what is known of it today; as `lately`.
+    """The first forecast of the last period that is over, and what was known of it on its last day; as `lately`.
 
     Raises
     ------
     TooLittleData
         When no period was over that could be forecast.
     """
-    span, now = current(past).period.previous(), current(past)
+    span = current(past).period.previous()
     if span.label not in set(past.origins["period"]):
         raise TooLittleData(f"{span.label} could not be forecast when it began, for too little was known by then.")
-    first = span.since - ONE_DAY
+    first, last, small = span.since - ONE_DAY, span.until - ONE_DAY, panels.needed(crm)
     model = _model(past, crm, first, span)
-    return model, models.seen(panels.needed(crm).at(first)), model, now.seen, span
+    return model, models.seen(small.at(first)), model, models.seen(small.at(last)), span
 
 
 def _model(past: Backtest, crm: Crm, day: pd.Timestamp, span: Period) -> models.Model:
-    """The model that was in use on the day: today's, unless a quarter began in between."""
-    now = current(past)
-    fitted = eve(min(day + ONE_DAY, span.until - ONE_DAY), crm.settings.fiscal_year_start)
-    return now.model if fitted >= now.model.day else model_at(now.panels, crm, fitted, now.seen)
+    """The model that was in use on the day; today's where none could be fitted then."""
+    used = eve(min(day + ONE_DAY, span.until - ONE_DAY), crm.settings.fiscal_year_start)
+    return past.fitted.get(used, current(past).model)

@@ -36,7 +36,7 @@ LEAST_SHOCK = 0.03
 LEVEL = 0.8
 
 
-def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = LEVEL, seed: int = 0) -> pd.DataFrame:
+def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = LEVEL) -> pd.DataFrame:
     """The forecast of each origin, and the range that is to hold what comes.
 
     What is still to come is the weighted mean of the members: the pipeline model, the shares of amounts, the series of
@@ -52,7 +52,6 @@ def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = 
     series : ndarray (origins, weeks), optional
         What the series forecast says that the weeks after each of `past.origins` bring together: 1, 2, … (`past.ahead`), money.
     level : float
-    seed : int
 
     Returns
     -------
@@ -70,18 +69,19 @@ def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = 
     drawn = past.draws.mean(axis=1)
     came = (origins["actual"] - origins["booked"]).to_numpy()
     luck = np.where(drawn > 0, past.draws.std(axis=1) / np.maximum(drawn, 1e-9), 0.0)
-    shock = _shock(past, (came - mean) / np.maximum(mean, 1e-9), luck)
+    mean = np.where(drawn > 0, mean, 0.0)  # nothing that could still be won
+    shock = _shock(past, came - mean, mean, luck * mean)
     scale = np.where(drawn > 0, mean / np.maximum(drawn, 1e-9), 1.0)
     out = origins[["period", "origin", "weeks_to_go", "booked"]].assign(
         mean=origins["booked"] + mean, lower=np.nan, upper=np.nan, level=level, actual=origins["actual"], held=np.nan,
         shock=shock, scale=scale,
     )  # fmt: skip
-    out["lower"], out["upper"] = np.quantile(paths(past, out, seed=seed), [0.5 - level / 2, 0.5 + level / 2], axis=1)
+    out["lower"], out["upper"] = np.quantile(paths(past, out), [0.5 - level / 2, 0.5 + level / 2], axis=1)
     held = (out["actual"] >= out["lower"]) & (out["actual"] <= out["upper"])
     return out.assign(held=held.astype("float64").where(out["actual"].notna()))
 
 
-def paths(past: Backtest, combined: pd.DataFrame, *, seed: int = 0) -> np.ndarray:
+def paths(past: Backtest, combined: pd.DataFrame) -> np.ndarray:
     """What each origin's period may come to: the simulated deals around the combined mean, with what they share.
 
     Returns
@@ -89,7 +89,7 @@ def paths(past: Backtest, combined: pd.DataFrame, *, seed: int = 0) -> np.ndarra
     ndarray (origins, draws)
         Bookings of the period, money.
     """
-    common = factors(combined["shock"].to_numpy(), past.draws.shape[1], seed)
+    common = factors(combined["shock"].to_numpy(), past.draws.shape[1], past.seed)
     return combined["booked"].to_numpy()[:, None] + past.draws * combined["scale"].to_numpy()[:, None] * common
 
 
@@ -127,15 +127,18 @@ def _trust(
     many = ahead.shape[1]
     error = ((ahead - came[:, :, None]) / size[:, None]) ** 2
     counts = near[:, :, None] * ~np.isnan(error)
-    total = counts.sum(axis=(0, 1))
-    mean = np.nansum(counts * np.nan_to_num(error), axis=(0, 1)) / np.where(total > 0, total, np.nan)
-    usual = np.exp(np.nanmean(np.log(np.maximum(mean, 1e-12))))
-    periods = np.zeros(ahead.shape[2])  # windows overlap: what counts is the time that they cover
-    for m in np.flatnonzero(total > 0):
-        seen = counts[:, :, m] > 0
-        periods[m] = (ends[seen].max() - days[seen.any(axis=1)].min()) / np.timedelta64(7 * many, "D")
-    drawn = (periods * np.where(np.isnan(mean), usual, mean) + PRIOR * usual) / (periods + PRIOR)
-    return np.asarray((drawn / usual) ** -POWER)
+    error = np.nan_to_num(error)
+    trust = np.ones(ahead.shape[2])
+    for m in np.flatnonzero(counts.sum(axis=(0, 1)) > 0):
+        ours = counts[:, :, m, None] * (
+            counts > 0
+        )  # only where it said something itself: some windows are harder than others
+        mean = np.maximum((ours * error).sum(axis=(0, 1)) / np.maximum(ours.sum(axis=(0, 1)), 1e-300), 1e-12)
+        worse = mean[m] / np.exp(np.log(mean)[ours.sum(axis=(0, 1)) > 0].mean())
+        seen = ours[:, :, m] > 0  # windows overlap: what counts is the time that they cover
+        periods = (ends[seen].max() - days[seen.any(axis=1)].min()) / np.timedelta64(7 * many, "D")
+        trust[m] = ((periods * worse + PRIOR) / (periods + PRIOR)) ** -POWER
+    return trust
 
 
 def _windows(
@@ -155,7 +158,7 @@ def _windows(
     return ahead, past.windows["actual"].to_numpy().reshape(n, many), last
 
 
-def factors(shock: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
+def factors(shock: np.ndarray, n: int, seed: int) -> np.ndarray:
     """What all deals of a period share in each path: factors with mean 1; shape (len(shock), n)."""
     z = np.random.default_rng([seed, 1]).standard_normal(n)
     return np.exp(np.multiply.outer(shock, z) - (shock**2 / 2)[:, None])
@@ -172,13 +175,16 @@ def _rest(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
     return rest.reindex(columns=list(MEMBERS)).dropna(axis=1, how="all")
 
 
-def _shock(past: Backtest, error: np.ndarray, luck: np.ndarray) -> np.ndarray:
-    """The sd of what the deals of a period share: the spread of past relative errors beyond the luck of single deals."""
-    beyond = error**2 - luck**2
+def _shock(past: Backtest, error: np.ndarray, mean: np.ndarray, luck: np.ndarray) -> np.ndarray:
+    """The sd of what the deals of a period share, of the log: what past errors have beyond the luck of single deals, over the
+    money that was forecast, all three sums, so that no period with next to nothing to come decides.
+    """
+    beyond = np.nan_to_num(error**2 - luck**2)
     out = np.empty(len(error))
     for i, (near, n) in enumerate(_earlier(past, NEAR_SPREAD)):
-        seen = (near * np.nan_to_num(beyond)).sum() / near.sum() if n else 0.0
-        out[i] = np.sqrt(max((n * seen + PRIOR_SHOCK * SHOCK**2) / (n + PRIOR_SHOCK), LEAST_SHOCK**2))
+        money = (near * mean**2).sum()
+        seen = (near * beyond).sum() / money if n and money > 0 else SHOCK**2
+        out[i] = np.sqrt(np.log1p(max((n * seen + PRIOR_SHOCK * SHOCK**2) / (n + PRIOR_SHOCK), LEAST_SHOCK**2)))
     return out
 
 

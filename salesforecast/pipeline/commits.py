@@ -17,6 +17,7 @@ WHOSE = ("rep_id", "team", "region")
 COMMIT = "commit"
 AS_CALLED = 1.0  # periods, come as they were called, that are added to what a level has shown
 AS_THE_LEVEL = 4.0  # periods, come as those of all its level, that are added to what a submitter has shown
+WAIT = pd.Timedelta(days=14)  # from the first call of a level: then those who have not called are not awaited any more
 COLUMNS = ("level", "n", "called", "corrected")
 
 
@@ -75,10 +76,17 @@ def said(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, span: Perio
     -------
     DataFrame
         level; n (submitters whose call is known on the day); called, corrected (the period's bookings, money): what is
-        booked and what the submitters call beyond their own; the level of most submitters first.
+        booked and what the submitters call beyond their own; the level of most submitters first, of the same number the one
+        that speaks for the company last. A level of which not all have called who called the period before says nothing
+        for the first two weeks.
     """
     known = called[called["submitted_at"] < day + ONE_DAY]
     now = known[known["period"] == span.label].drop_duplicates("submitter", keep="last")
+    before = known[known["since"] < span.since]
+    before = before[before["since"] == before.groupby("level")["since"].transform("max")]
+    awaited = before.loc[~before["submitter"].isin(now["submitter"]), "level"]
+    begun = known[(known["period"] == span.label) & (known["submitted_at"] < day - WAIT)]
+    now = now[~now["level"].isin(awaited) | now["level"].isin(begun["level"])]
     if now.empty:
         return pd.DataFrame({c: [] for c in COLUMNS})
     sold = _sold(won, who, known)
@@ -86,10 +94,13 @@ def said(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, span: Perio
     factor = _biases(known, sold, day)["factor"]
     mine = factor.reindex(now["submitter"]).fillna(1.0).to_numpy()
     of_all = float(won.loc[(won["closed_date"] >= span.since) & (won["closed_date"] <= day), "amount"].sum())
-    frame = pd.DataFrame({"level": now["level"].to_numpy(), "n": 1, "called": rest, "corrected": rest * mine})
-    sums = frame.groupby("level")[["n", "called", "corrected"]].sum().reset_index()
+    parts = (now[list(WHOSE)] != "").any(axis=1).to_numpy().astype(int)
+    frame = pd.DataFrame(
+        {"level": now["level"].to_numpy(), "n": 1, "parts": parts, "called": rest, "corrected": rest * mine}
+    )
+    sums = frame.groupby("level")[["n", "parts", "called", "corrected"]].sum().reset_index()
     sums = sums.assign(called=sums["called"] + of_all, corrected=sums["corrected"] + of_all)
-    return sums.sort_values(["n", "level"], ascending=[False, True], ignore_index=True)
+    return sums.sort_values(["n", "parts", "level"], ascending=[False, False, True], ignore_index=True)[list(COLUMNS)]
 
 
 def biases(called: pd.DataFrame, who: pd.DataFrame, won: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,14 +22,22 @@ from salesforecast.pipeline import weeks
 
 AHEAD = 14  # weeks: a quarter and the one that has begun
 _BINS = np.array([1, 2, 3, 4, 6, 8, 10, 12])  # first week ahead of each step of the baseline
-_SPREAD = {"segment": 0.7, "channel": 0.4, "product_id": 0.3, "rep_id": 0.25}  # sd of the effects of a label's values
+_SPREAD = {
+    "segment": 0.7,
+    "channel": 0.4,
+    "product_id": 0.3,
+    "rep_id": 0.25,
+    "customer": 0.35,
+}  # sd of a value's effect
 _WEIGHT = 0.5  # of a deal-week: the panels tell of each more than once
+_FEWER = 7  # one row in so many to begin a fit with; weeks ahead of a deal follow each other, so no week is left out
 _LATE = 0.15  # filled more often by so much on deals won: then the outcome filled it in
+_ROWS = 50_000  # deal-weeks that a fit takes at most; of more every second, third, … is taken
 _MOST = 60  # values of a label with an effect of their own: the most frequent ones
 _BLOCK = 20_000  # deals scored at once
 BECAUSE = (  # groups of features, as the reasons name them
     "stage", "time in stage", "age", "silence", "amount", "expected close date", "pushed date", "segment", "channel",
-    "product_id", "rep_id", "new customer",
+    "product_id", "rep_id", "customer",
 )  # fmt: skip
 
 
@@ -84,8 +92,7 @@ class Hazards:
     def _chances(self, n: int, still: _Columns, moving: _Moving, week: int, h: int) -> tuple[np.ndarray, np.ndarray]:
         later = moving(np.repeat(np.arange(n), h), np.tile(np.arange(1, h + 1), n), np.full(n * h, week))
         odds = [
-            (still.values @ beta[: still.width] + intercept)[:, None]
-            + (later.values @ beta[still.width :]).reshape(n, h)
+            (still @ beta[: still.width] + intercept)[:, None] + (later @ beta[still.width :]).reshape(n, h)
             for beta, intercept in (self.won, self.lost)
         ]
         win = 1 / (1 + np.exp(-odds[0]))
@@ -103,7 +110,7 @@ class Hazards:
         """
         still, moving = _features(panel, self.levels, self.usual, self.fiscal_year_start)
         later = moving(np.arange(len(panel)), np.full(len(panel), 4), np.full(len(panel), week))
-        values = np.column_stack([still.values, later.values]) * self.won[0]
+        values = np.column_stack([*still.columns, *later.columns]) * self.won[0]
         names = np.array([*still.names, *later.names])
         away = values - values.mean(axis=0)
         return pd.DataFrame({g: away[:, names == g].sum(axis=1) for g in BECAUSE}, index=panel.index)
@@ -115,7 +122,8 @@ def fit(
     """The two logits, learnt from panels of the past and from what became of their deals.
 
     A deal that is still open at the end of week `until` counts as open up to there. Of the weeks in which a deal stands in
-    the panels every `thin`-th is taken (which, follows from its id), for neighbouring weeks tell nearly the same.
+    the panels every `thin`-th is taken (which, follows from its id), for neighbouring weeks tell nearly the same; of very
+    many deals fewer.
 
     Parameters
     ----------
@@ -126,16 +134,18 @@ def fit(
     until : int
         The last week seen.
     """
-    if thin > 1:
-        code, ids = pd.factorize(panels["opportunity_id"])
-        offset = np.array([zlib.crc32(str(i).encode()) for i in ids], dtype="int64")
-        kept = (week + offset[code]) % thin == 0
-        panels, week = panels[kept], week[kept]
+    code, ids = pd.factorize(panels["opportunity_id"])
+    offset = np.array([zlib.crc32(str(i).encode()) for i in ids], dtype="int64")[code]
+    kept = (week + offset) % thin == 0
+    panels, week, offset = panels[kept], week[kept], offset[kept]
     fate = ended.reindex(panels["opportunity_id"])
     closed = weeks.number(fate["closed_date"], fiscal_year_start)
     outcome = fate["outcome"].to_numpy()
     ends = np.where((outcome == "open") | (closed > until), np.iinfo(np.int32).max, np.maximum(closed, week + 1))
     seen = np.minimum(np.minimum(ends, until) - week, AHEAD).clip(min=0)
+    share = int(np.ceil(seen.sum() / _ROWS)) or 1
+    few = (week + offset) // thin % share == 0
+    panels, week, outcome, ends, seen = panels[few], week[few], outcome[few], ends[few], seen[few]
     row = np.repeat(np.arange(len(panels)), seen)
     u = np.arange(len(row)) - np.repeat(np.cumsum(seen) - seen, seen) + 1
     over = week[row] + u == ends[row]
@@ -147,45 +157,46 @@ def fit(
     still, moving = _features(panels, levels, usual, fiscal_year_start)
     later = moving(row, u, week[row])
     scale = np.r_[still.spread, later.spread]
-    x = np.column_stack([still.values[row], later.values]) * scale
+    x = np.empty((len(row), len(scale)))
+    for k, (column, spread) in enumerate(zip([*still.columns, *later.columns], scale, strict=True)):
+        x[:, k] = spread * (column[row] if k < still.width else column)
     return Hazards(
         levels,
         usual,
-        _logit(x, won, scale),
-        _logit(x[~won], lost[~won], scale),
+        _logit(x, won, scale, _WEIGHT * share),
+        _logit(x[~won], lost[~won], scale, _WEIGHT * share),
         fiscal_year_start,
     )
 
 
-def _logit(x: np.ndarray, y: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, float]:
-    """Coefficients and intercept; effects are drawn towards 0 as if each came from a normal of the spread given."""
+def _logit(x: np.ndarray, y: np.ndarray, scale: np.ndarray, weight: float) -> tuple[np.ndarray, float]:
+    """Coefficients and intercept; effects are drawn towards 0 as if each came from a normal of the spread given, a row counting
+    `weight` times.
+    """
     if not y.any() or y.all():
         share = (y.sum() + 0.5) / (len(y) + 1)
         return np.zeros(x.shape[1]), float(np.log(share / (1 - share)))
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-5, max_iter=50, warm_start=True)
     with threadpool_limits(1):  # small products, many of them: threads would wait for each other
-        model = LogisticRegression(C=_WEIGHT, solver="newton-cholesky", tol=1e-3, max_iter=50).fit(x, y)
+        if (
+            0 < y[::_FEWER].sum() < len(y[::_FEWER])
+        ):  # from where a part of the rows leads, all of them need two or three steps
+            model.set_params(C=weight * _FEWER).fit(x[::_FEWER], y[::_FEWER])
+        model.set_params(C=weight).fit(x, y)
     return model.coef_[0] * scale, float(model.intercept_[0])
 
 
 @dataclass(frozen=True)
 class _Columns:
-    values: np.ndarray
-    names: list[str]  # the group of each
-    spread: np.ndarray  # the standard deviation its effect is thought to have
+    """Features side by side, the group of each, and the standard deviation its effect is thought to have."""
+
+    columns: list[np.ndarray] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    spread: list[float] = field(default_factory=list)
 
     @property
     def width(self) -> int:
-        return self.values.shape[1]
-
-
-_Moving = Callable[[np.ndarray, np.ndarray, np.ndarray], _Columns]
-
-
-class _Gathered:
-    def __init__(self) -> None:
-        self.columns: list[np.ndarray] = []
-        self.names: list[str] = []
-        self.spread: list[float] = []
+        return len(self.columns)
 
     def add(self, name: str, spread: float, *columns: np.ndarray) -> None:
         for column in columns:
@@ -193,8 +204,14 @@ class _Gathered:
             self.names.append(name)
             self.spread.append(spread)
 
-    def done(self) -> _Columns:
-        return _Columns(np.column_stack(self.columns), self.names, np.array(self.spread))
+    def __matmul__(self, beta: np.ndarray) -> np.ndarray:
+        total = np.zeros(len(self.columns[0]))
+        for column, effect in zip(self.columns, beta, strict=True):
+            total += effect * column
+        return total
+
+
+_Moving = Callable[[np.ndarray, np.ndarray, np.ndarray], _Columns]
 
 
 def _levels(panels: pd.DataFrame, won: np.ndarray) -> dict[str, list[str]]:
@@ -222,11 +239,10 @@ def _features(
     old, stuck, silent = (np.log1p(np.maximum(x, 0)) for x in (age, in_stage, quiet))
     amount = np.log(panel["amount"].where(panel["amount"] > 0)).to_numpy("float64") - usual
 
-    still = _Gathered()
+    still = _Columns()
     still.add("stage", 1.0, *stages)
     for label, spread in _SPREAD.items():
         still.add(label, spread, *of[label])
-    still.add("new customer", 0.5, panel["new"].to_numpy("float64"))
     still.add("amount", 0.4, np.clip(np.nan_to_num(amount), -4, 4), np.isnan(amount))
     still.add("pushed date", 0.5, np.minimum(pushes, 3) / 1.5, pushes > 0)
     still.add("age", 0.6, old - 2, (old - 2) ** 2 / 2)
@@ -238,7 +254,7 @@ def _features(
         """Of a row, u weeks ahead of `week`."""
         log_u, then = np.log(u) - 1, week + u
         waited, aged = np.log1p(np.maximum(in_stage[row] + u, 0)) - 2, np.log1p(np.maximum(age[row] + u, 0)) - 2.3
-        moved = _Gathered()
+        moved = _Columns()
         step = np.searchsorted(_BINS, u, side="right") - 1
         moved.add("", 1.0, *[step == k for k in range(len(_BINS))])
         for here in stages:
@@ -263,9 +279,9 @@ def _features(
             of_quarter == 13, of_quarter == 12, (of_quarter == 10) | (of_quarter == 11), of_quarter <= 2,
             (of_quarter == 3) | (of_quarter == 4), _log_working_days(then, fiscal_year_start),
         )  # fmt: skip
-        return moved.done()
+        return moved
 
-    return still.done(), moving
+    return still, moving
 
 
 def _one_of(column: pd.Series, values: list[str]) -> list[np.ndarray]:

@@ -19,6 +19,9 @@ ALIVE = 0.985  # of the wins came within so many quiet days: a deal quiet for lo
 LATEST = 8000  # deals, the newest, whose way from creation on a model is fitted to
 BLOCK = 2000  # deals drawn at once
 CLOSE = 3  # weeks before a win in which its quiet days are counted
+SILENT = np.array(
+    [1.0, 1.25, 1.5, 2.0, 3.0]
+)  # how many times as long as that a deal is silent: the steps of its revival
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Seen:
 def seen(crm: Crm, *, to_fit: bool = True) -> Seen:
     """What `crm`, of today or of a past day, tells the forecast; `to_fit` with all that a model is fitted to."""
     created, day = panels.created(crm), crm.as_of
-    ids = created["opportunity_id"].iloc[-LATEST:] if to_fit else created["opportunity_id"].iloc[:0]
     kinds = panels.births(crm, pd.Index(arrivals.templates(created, day)))
+    births = panels.births(crm, pd.Index(created["opportunity_id"].iloc[-LATEST:])) if to_fit else kinds.iloc[:0]
     rate = arrivals.fit(created["created_date"], day)
-    return Seen(day, panels.panel(crm), panels.births(crm, pd.Index(ids)), kinds, rate, panels.closings(crm))
+    return Seen(day, panels.panel(crm), births, kinds, rate, panels.closings(crm))
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ class Model:
         Of deals in the pipeline, and of deals from their creation on.
     silent_after : float
         Days without any change after which a deal is silent.
-    revival : float
-        The share of silent deals won in a week.
+    revival : ndarray
+        The share of silent deals won in a week, by how long they have been silent (`SILENT`, times `silent_after`).
     amounts : Amounts
     fiscal_year_start : int
     """
@@ -84,7 +87,7 @@ class Model:
     open: hazards.Hazards
     born: hazards.Hazards
     silent_after: float
-    revival: float
+    revival: np.ndarray
     amounts: amounts.Amounts
     fiscal_year_start: int
 
@@ -162,7 +165,10 @@ def fit(past: pd.DataFrame, known: Seen, fiscal_year_start: int = 1) -> Model:
     near = won & (ahead <= CLOSE)
     limit = float(past.loc[near, "quiet"].quantile(ALIVE)) if near.any() else np.inf
     alive = (past["quiet"] <= limit).to_numpy()
-    revived = (won & (ahead == 1) & ~alive).sum()
+    step = np.searchsorted(SILENT * limit, past["quiet"].to_numpy(), side="left")
+    revived, still = (
+        np.bincount(step[rows], minlength=len(SILENT) + 1)[1:] for rows in (won & (ahead == 1), step >= 0)
+    )
     births = known.births
     born = weeks.number(births["day"], fiscal_year_start) - 1
     first_end = known.ended["closed_date"].min()  # deals that closed before the first closing known are not in the data
@@ -174,7 +180,7 @@ def fit(past: pd.DataFrame, known: Seen, fiscal_year_start: int = 1) -> Model:
         hazards.fit(past[alive], week[alive], known.ended, until, fiscal_year_start),
         hazards.fit(births[whole], born[whole], known.ended, until, fiscal_year_start, thin=1),
         limit,
-        float((revived + 0.5) / ((~alive).sum() + 100)),
+        (revived + 0.5) / (still + 100),
         amounts.fit(past[alive], births, known.ended),
         fiscal_year_start,
     )
@@ -207,7 +213,9 @@ def ahead(model: Model, known: Seen, ends: np.ndarray, *, entered_after: pd.Time
     silent = (deals["quiet"] > model.silent_after).to_numpy()
     won, lost = np.zeros((len(deals), h)), np.zeros((len(deals), h))
     won[~silent], lost[~silent] = model.open.ahead(deals[~silent], first - 1, h)
-    won[silent] = model.revival * (1 - model.revival) ** np.arange(h)
+    quiet = deals.loc[silent, "quiet"].to_numpy("float64")[:, None] + 7 * np.arange(h)
+    chance = model.revival[np.searchsorted(SILENT * model.silent_after, quiet, side="left") - 1]
+    won[silent] = chance * np.cumprod(np.column_stack([np.ones(len(chance)), 1 - chance]), axis=1)[:, :-1]
 
     kinds, rate = known.kinds, known.arrivals
     coming = np.zeros((len(kinds), h))

@@ -10,11 +10,12 @@ import pandas as pd
 
 from salesforecast import keys
 from salesforecast.errors import MissingTable
+from salesforecast.periods import ONE_DAY
 from salesforecast.tables import NOT_RECORDED, TABLES, Crm
 
 LABELS = ("rep_id", "product_id", "segment", "channel")
 COLUMNS = (
-    "opportunity_id", "account_id", *LABELS, "new", "stage", "amount", "age", "in_stage", "quiet", "due", "pushes",
+    "opportunity_id", "account_id", *LABELS, "customer", "stage", "amount", "age", "in_stage", "quiet", "due", "pushes",
 )  # fmt: skip
 _NEEDED = ("opportunities", "stages", "stage_history")
 
@@ -31,7 +32,8 @@ def panel(crm: Crm) -> pd.DataFrame:
     -------
     DataFrame
         One row per open deal with a created date, in the order of the table: day; opportunity_id; account_id, rep_id,
-        product_id, segment, channel (labels, "" where empty); new (1 for an account that never bought before, else 0);
+        product_id, segment, channel (labels, "" where empty); customer ("new" for an account that had not bought when the deal
+        was created, "known" for one that had, "" where nothing tells);
         stage ("(not recorded)" where no history tells it); amount (missing where no history or export of that time tells
         it); age, in_stage, quiet (days since it was created, came into its stage, was changed in any way); due (days until
         the expected close date, below 0 when it has gone by); pushes (how often that date was moved to a later one).
@@ -56,6 +58,9 @@ def births(crm: Crm, ids: pd.Index | None = None) -> pd.DataFrame:
     deals = created(crm)
     deals = deals if ids is None else deals[deals["opportunity_id"].isin(ids)]
     moves = _moves(crm, deals["opportunity_id"])
+    if moves is not None:  # of the day it was entered; what a history tells of it only later is not how it began
+        day = moves["opportunity_id"].map(deals.set_index("opportunity_id")["created_date"])
+        moves = moves[moves["entered_at"] < day + 2 * ONE_DAY]
     first = moves.drop_duplicates("opportunity_id", keep="first") if moves is not None else None
     return _described(crm, deals, first, None, deals["created_date"].to_numpy())
 
@@ -106,7 +111,7 @@ def _described(
     then = row.set_index("opportunity_id").reindex(ids) if row is not None else pd.DataFrame(index=ids)
     if "rep_id" in then:
         out["rep_id"] = then["rep_id"].fillna(pd.Series(out["rep_id"], ids, dtype="str")).to_numpy(dtype=object)
-    out["new"] = _new(crm, deals, created)
+    out["customer"] = _customer(crm, deals, created)
     stage = then["stage"].fillna(NOT_RECORDED) if "stage" in then else pd.Series(NOT_RECORDED, ids)
     out["stage"] = stage.to_numpy(dtype=object)
     out["amount"] = _told(crm, deals, then, "amount", np.nan)
@@ -157,16 +162,18 @@ def _pushes(moves: pd.DataFrame | None, ids: pd.Index) -> np.ndarray:
     return moves.loc[later, "opportunity_id"].value_counts().reindex(ids, fill_value=0).to_numpy("float64")
 
 
-def _new(crm: Crm, deals: pd.DataFrame, created: np.ndarray) -> np.ndarray:
-    """1 where the account had not bought when the deal was created."""
+def _customer(crm: Crm, deals: pd.DataFrame, created: np.ndarray) -> np.ndarray:
+    """Whether the account had bought when the deal was created, "" where no account or flag is filled in."""
     if "is_new_customer" in deals:
-        return deals["is_new_customer"].fillna(False).to_numpy("float64")
-    if "account_id" not in deals:
-        return np.zeros(len(deals))
-    every = crm.opportunities
-    first = every[every["outcome"] == "won"].groupby("account_id")["closed_date"].min()
-    bought = first.reindex(deals["account_id"].fillna("")).to_numpy()
-    return np.where(deals["account_id"].isna(), 0.0, ~(bought < created))
+        known, new = deals["is_new_customer"].notna(), deals["is_new_customer"].fillna(False).to_numpy(dtype=bool)
+    elif "account_id" in deals:
+        every = crm.opportunities
+        first = every[every["outcome"] == "won"].groupby("account_id")["closed_date"].min()
+        known = deals["account_id"].notna()
+        new = ~(first.reindex(deals["account_id"].fillna("")).to_numpy() < created)
+    else:
+        return np.full(len(deals), "", dtype=object)
+    return np.where(known, np.where(new, "new", "known"), "").astype(object)
 
 
 def _dated(crm: Crm) -> None:

@@ -39,6 +39,11 @@ class Origin:
         return self.period.until - ONE_DAY
 
 
+def like(here: Origin, past: list[Origin]) -> list[Origin]:
+    """Those of earlier periods, over by the day, as many weeks before their ends."""
+    return [o for o in past if o.last < here.day and o.weeks_to_go == here.weeks_to_go]
+
+
 def between(won: pd.DataFrame, since: pd.Timestamp, last: pd.Timestamp) -> float:
     """The bookings from the day `since` to the day `last`, both counted."""
     closed = won["closed_date"].to_numpy()
