@@ -270,6 +270,44 @@ def test_one_channel_alone_or_few_deals_are_said_not_compared():
         channels.fair(rows(("A", 60, 100, 0, 5, 9), ("B", 2, 5, 0, 5, 9)))
 
 
+def test_channels_that_differ_by_more_than_luck_are_not_said_to_differ_by_luck():
+    n = 40_000
+    made = rows(
+        *[(c, round(share * n), n - round(share * n), 0, 5, 9) for c, share in (("A", 0.24), ("B", 0.22), ("C", 0.23))]
+    )
+    near = channels.fair(made)
+    assert (near["verdict"] == "same").all() and near["q"].min() < 1e-3
+    assert channels.finding_fair(near) == (
+        "On the same deals **the 3 channels differ** by more than luck explains, 22% to 24% won, but each is within 2 points of all together."
+    )
+    few = [(c, share, 200 - share, 0, 5, 9) for c, share in (("A", 40), ("B", 43), ("C", 46))]
+    luck = channels.fair(rows(*few))
+    assert luck["p"].iloc[0] > 0.3 and channels.finding_fair(luck).endswith(
+        "cannot be told apart**: 21% to 22% won, no more than luck explains."
+    )
+    unsure = luck.assign(p=0.01)
+    assert "differ** by more than luck explains" in channels.finding_fair(unsure)
+    assert channels.finding_fair(unsure).endswith("but which of them does so by over 2 points cannot be told.")
+
+
+def test_where_channels_are_alike_they_are_seldom_said_to_differ():
+    rng, p = np.random.default_rng(0), []
+    for seed in range(60):
+        won = rng.binomial(300, 0.25, 5)
+        p.append(
+            channels.fair(rows(*[(c, w, 300 - w, 0, 5, 9) for c, w in zip("ABCDE", won, strict=True)], seed=seed))[
+                "p"
+            ].iloc[0]
+        )
+    assert np.mean(np.array(p) < 0.05) <= 0.12 and 0.3 < np.median(p) < 0.7
+
+
+def test_the_third_and_later_channels_named_are_counted():
+    far = [(c, w, 1000 - w, 0, 5, 9) for c, w in (("A", 500), ("B", 480), ("C", 470), ("D", 100), ("E", 120))]
+    said = channels.finding_fair(channels.fair(rows(*far)))
+    assert "**A** (50%), **B** (48%) and 1 other win more, **D** (10%) and **E** (12%) win fewer than" in said
+
+
 def test_deals_without_a_channel_have_a_row_and_are_not_compared(sample):
     made = channels.fair(channels.entries(sample, since=SINCE, until=UNTIL, by="partner_id"))
     assert made.set_index("channel").loc[NOT_FILLED, "verdict"] == "apart"

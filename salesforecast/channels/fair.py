@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
+from scipy.stats import f as ratio
 from scipy.stats import norm
 from scipy.stats import t as student
 
@@ -20,6 +21,7 @@ from salesforecast.text import md
 
 LEVEL = 0.90
 RATE = 0.10  # of false names
+ALPHA = 0.05  # of saying that the channels differ where they do not
 SURE = 0.90
 DELTA = 0.02  # of the win rate: less is no difference to speak of
 RARE = 30  # deals of a kind: rarer ones are put together
@@ -53,6 +55,20 @@ class Fit:
     def of_gaps(self, influence: np.ndarray) -> tuple[np.ndarray, int]:
         """The same of differences between channels: the luck of a quarter is all channels', that of a month may be one's alone."""
         return self._variance(influence, self.month)
+
+    def alike(self, gap: np.ndarray, variance: np.ndarray, influence: np.ndarray) -> float:
+        """How likely luck alone makes the channels differ so much: p of the sum of their squared gaps, each over its variance.
+
+        The gaps of one comparison are not independent; a scaled F has the mean and the variance of the sum.
+
+        Source: Satterthwaite (1946); Rao & Scott (1984).
+        """
+        one, other = np.triu_indices(len(gap), 1)
+        both, df = self.of_gaps(influence[:, one] + influence[:, other])
+        plain, _ = self.of_gaps(influence)
+        r = (both - plain[one] - plain[other]) / 2 / np.sqrt(variance[one] * variance[other])
+        free = len(gap) ** 2 / (len(gap) + 2 * (np.clip(r, -1, 1) ** 2).sum())
+        return float(ratio.sf((gap**2 / variance).mean(), free, df))
 
     def _variance(self, influence: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, int]:
         times = len(np.unique(time))
@@ -195,9 +211,9 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
         channel, n, undecided, raw (share won of its own deals), raw_lower, raw_upper, adjusted (of the common mix), lower, upper (both
         90%, deals of a customer and of a quarter alike), believed (adjusted, drawn towards all the more the less is known), gap_share
         (believed less that of all) with lower and upper (90%), place_low, place_high (90%, 1 the highest), q, beyond (probability
-        of a gap over 2 points to that side), all_channels (share won of all), age (days, wins are counted to it), covered, lacking,
-        verdict (above, below, same; few; young: wins still come at the last age followed; apart: not filled in, or it never had
-        the kinds of deals compared). Highest believed first, then those not compared.
+        of a gap over 2 points to that side), all_channels (share won of all), p (that all win alike), age (days, wins are counted to
+        it), covered, lacking, verdict (above, below, same; few; young: wins still come at the last age followed; apart: not filled
+        in, or it never had the kinds of deals compared). Highest believed first, then those not compared.
 
     Raises
     ------
@@ -215,7 +231,8 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
         lower, upper = stats.share_interval(rate, *made.of_rates(influence), LEVEL)
         own[f"{name}lower"], own[f"{name}upper"] = lower, upper
     gap = made.rate - everybody
-    variance, df = made.of_gaps(made.of_rate - (made.of_rate @ made.share)[:, None])
+    of_gap = made.of_rate - (made.of_rate @ made.share)[:, None]
+    variance, df = made.of_gaps(of_gap)
     variance = np.maximum(variance, _hardly_won(frame.set_index("channel").loc[made.channels]))
     scale = made.rate * (1 - made.rate)
     # Student's t with few months is wider than the normal: the variance is raised to what it says at this level.
@@ -234,10 +251,10 @@ def fair(entries: pd.DataFrame) -> pd.DataFrame:
     own["named"] = np.where((own["q"] < RATE) & (own["beyond"] > SURE), np.where(side > 0, "above", "below"), "same")
     frame = frame.merge(own, on="channel", how="left")
     frame["verdict"] = frame["named"].where(frame["state"] == "same", frame["state"])
-    frame["all_channels"] = everybody
+    frame["all_channels"], frame["p"] = everybody, made.alike(gap, variance, of_gap)
     order = ["channel", "n", "undecided", "raw", "raw_lower", "raw_upper", "adjusted", "lower", "upper", "believed", "gap_share",
-             "gap_share_lower", "gap_share_upper", "place_low", "place_high", "q", "beyond", "all_channels", "age", "covered", "lacking",
-             "verdict"]  # fmt: skip
+             "gap_share_lower", "gap_share_upper", "place_low", "place_high", "q", "beyond", "all_channels", "p", "age", "covered",
+             "lacking", "verdict"]  # fmt: skip
     return frame.sort_values(["believed", "channel"], ascending=[False, True], ignore_index=True)[order]
 
 
@@ -252,17 +269,27 @@ def finding_fair(fair: pd.DataFrame) -> str:
     known = fair[fair["believed"].notna()]
     named = known[known["verdict"].isin(["above", "below"])]
     young = fair[fair["verdict"] == "young"]
-    wait = f" {_and([md(c) for c in young['channel'].head(3)])} cannot be judged yet." if len(young) else ""
+    waiting = [md(c) for c in young["channel"].head(3)] + (
+        [style.plural(len(young) - 3, "other")] if len(young) > 3 else []
+    )
+    wait = f" {_and(waiting)} cannot be judged yet." if len(young) else ""
     if named.empty:
-        return (
-            f"On the same deals **the {len(known)} channels cannot be told apart**: {style.percent(known['believed'].min())} to "
-            f"{style.percent(known['believed'].max())} won, no more than luck explains.{wait}"
+        from_to = style.between(known["believed"].min(), known["believed"].max(), style.percent)
+        if known["p"].iloc[0] >= ALPHA:
+            return f"On the same deals **the {len(known)} channels cannot be told apart**: {from_to} won, no more than luck explains.{wait}"
+        near = ((known["gap_share_lower"] > -DELTA) & (known["gap_share_upper"] < DELTA)).all()
+        but = (
+            "each is within 2 points of all together"
+            if near
+            else "which of them does so by over 2 points cannot be told"
         )
+        return f"On the same deals **the {len(known)} channels differ** by more than luck explains, {from_to} won, but {but}.{wait}"
     said = []
     for side, verb in (("above", "more"), ("below", "fewer")):
         these = named[named["verdict"] == side]
         these = these if side == "above" else these[::-1]
         names = [f"**{md(r.channel)}** ({style.percent(r.adjusted)})" for r in these.head(2).itertuples()]
+        names += [style.plural(len(these) - 2, "other")] if len(these) > 2 else []
         if names:
             said.append(f"{_and(names)} {'wins' if len(names) == 1 else 'win'} {verb}")
     everybody = style.percent(fair["all_channels"].iloc[0])
