@@ -213,6 +213,25 @@ def test_a_share_of_a_node_is_a_share_of_what_is_pinned_there():
     assert cents(stays["target"][east]).sum() == cents(plan["target"][east]).sum()
 
 
+def test_a_share_of_a_node_that_another_wish_speaks_of_is_a_share_of_what_that_asks():
+    plan = pd.DataFrame({"region": ["E", "E", "W"], "rep_id": ["A", "B", "C"], "target": [40.0, 40.0, 20.0]})
+    half = {"kind": "share", "amount": 0.5, "region": "E", "along": "region"}
+    of_east = {"kind": "share", "amount": 0.5, "region": "E", "rep_id": "A", "along": "rep_id"}
+    assert targets.feasible(plan, [half, of_east]).empty
+    assert targets.fit(plan, [of_east, half])["target"].to_list() == [25.0, 25.0, 50.0]
+    least = {"kind": "at_least", "amount": 90, "region": "E"}
+    assert targets.fit(plan, [of_east, least])["target"].to_list() == [45.0, 45.0, 10.0]
+
+
+@pytest.mark.parametrize("cents_", [532056621794364, 1_000_000_000_010, 400_000_000_000_001])
+def test_large_amounts_with_cents_are_read(cents_):
+    plan = pd.DataFrame({"region": ["E", "W"], "target": [40.0, 20.0]})
+    fitted = targets.fit(plan, [{"kind": "pin", "amount": cents_ / 100}], keep=None)
+    assert cents(fitted["target"]).sum() == cents_
+    with pytest.raises(SettingError, match="parts of a cent"):
+        targets.fit(plan, [{"kind": "pin", "amount": 10_000_000_000.015}])
+
+
 # ---- moves -------------------------------------------------------------------------------------------------------------
 
 

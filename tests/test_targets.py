@@ -267,6 +267,10 @@ def test_potential_moves_shares_as_far_as_it_is_blended():
         assert cells.groupby("team")["baseline"].sum()["N"] == pytest.approx(north * 100)
     with pytest.raises(SettingError, match="0 to 1"):
         targets.baseline(sales, Q("2025Q2"), by="team", potential=given_, blend=2)
+    with pytest.raises(DataError, match="all are 0"):
+        targets.baseline(sales, Q("2025Q2"), by="team", potential=given_.assign(potential=0.0), blend=1)
+    with pytest.raises(DataError, match="1 node that the plan does not have: X"):
+        targets.baseline(sales, Q("2025Q2"), by="team", potential=given_.assign(team=["N", "X"]))
 
 
 def test_a_season_of_one_product_is_its_own_where_it_is_known():
@@ -487,11 +491,68 @@ def test_a_target_of_zero_and_a_period_that_is_over_are_said(quarter):
 
 
 def test_every_target_is_in_the_sentence_on_whether_targets_can_be_met():
+    ones = pd.DataFrame({"n": [0, 1, 1, 1, 0]})
+    assert (
+        targets.finding_realism(ones)
+        == "**1 of 3 targets** is a stretch that can be met; 1 is hard to meet, 1 is easy."
+    )
     said = pd.DataFrame({"n": [1, 16, 4, 0, 2]})
     assert targets.finding_realism(said) == (
         "**4 of 23 targets** are a stretch that can be met; 16 are hard to meet, 1 can hardly be met (chance under 1 in 10), "
         "2 will very likely be met anyway (over 9 in 10)."
     )
+
+
+def test_sentences_are_true_of_one_and_of_none(quarter):
+    one = pd.DataFrame({"period": ["2025Q1"], "target": [1.0], "booked": [1.0], "attainment": [1.0], "ended": [True]})
+    assert targets.finding_results(one).startswith("**1 of 1 target** was met;")
+    closed = pd.Timestamp("2025-05-01")
+    deals = pd.DataFrame(
+        {"segment": ["big"], "outcome": ["lost"], "amount": [5.0], "created_date": [closed], "closed_date": [closed]}
+    )
+    assert (
+        targets.finding_segments(targets.segments(deals, closed))
+        == "**Nothing was booked** in the year before, of 1 deal closed."
+    )
+    deals["outcome"] = "won"
+    assert "100% of 1 closed deal won" in targets.finding_segments(
+        targets.segments(deals.drop(columns="created_date"), closed)
+    )
+    two = pd.DataFrame(
+        {"driver": ["potential", "results"], "slope": 0.2, "lower": 0.1, "upper": 0.3, "n": 9, "verdict": "above"}
+    )
+    assert targets.finding_fairness(two).count("With twice the") == 2
+    sales, days, now = quarter
+    pace = targets.pace(sales, Q("2025Q2"), now, float("nan"), days)
+    alone = pd.DataFrame({"series": "All", "path": [0, 1], "value": [20_000.0, 22_000.0]})
+    standing = targets.whole(targets.attainment(sales, pd.Series(dtype="float64"), Q("2025Q2"), now, days, paths=alone))
+    cards = targets.cards_standing(pace, standing, targets.needed(pace, sales, Q("2025Q2")))
+    assert ": –" not in str(cards) and str(cards).startswith(
+        "Booked: $10.9 thousand. 80 deals won; working day 29 of 65"
+    )
+    assert "(the forecast page looks at the open deals) it will end near **$21.0 thousand**" in targets.finding_pace(
+        pace, standing
+    )
+
+
+def test_the_path_of_a_period_that_is_over_is_told_as_past():
+    sales = rushed(1)
+    days = targets.pattern(sales, pd.Timestamp("2024-07-01"))
+    for now, verb in (("2024-09-30", "was"), ("2024-07-02", "is")):
+        pace = targets.pace(sales, Q("2024Q3"), pd.Timestamp(now), 1.0, days)
+        assert f"of the period {verb} due**" in targets.finding_path(pace)
+    assert "usually" not in targets.finding_path(pace)
+
+
+def test_one_driver_that_told_as_much_as_every_mixture_has_all_the_weight():
+    rng, frames = np.random.default_rng(10), []
+    good = np.exp(rng.normal(0, 0.6, 15))
+    for q in range(6):
+        noise = np.exp(rng.normal(0, 0.3, (4, 15)))
+        frames.append(pd.DataFrame({"period": f"Q{q}", "rep": [f"R{i}" for i in range(15)], "full": 1.0, "results": noise[0], "potential": good,
+                                    "workload": good * noise[1], "equal": 1.0, "booked": good * noise[2]}))  # fmt: skip
+    weights = targets.weigh(pd.concat(frames)).set_index("driver")
+    assert weights["weight"].drop("chosen").to_dict() == {"results": 0, "potential": 1, "workload": 0, "equal": 0}
 
 
 def test_each_grain_has_its_rows(quarter):
@@ -784,7 +845,7 @@ def test_results_of_past_periods_are_counted(sample):
     found = targets.results(sample, sales, Q("2025Q2"), sample.as_of).set_index("period")
     deals = sample.opportunities
     quarter = deals[(deals["outcome"] == "won") & deals["closed_date"].between("2024-10-01", "2024-12-31")]
-    assert found.at["2024Q4", "booked"] == quarter["amount"].sum() and found["over"].all()
+    assert found.at["2024Q4", "booked"] == quarter["amount"].sum() and found["ended"].all()
     assert targets.finding_results(found.reset_index()).startswith("**6 of 9 targets** were met; 2025Q2 came to 116%")
     assert targets.sold(sample)["amount"].sum() == deals.loc[deals["outcome"] == "won", "amount"].sum()
 
@@ -809,9 +870,19 @@ def test_a_workbook_that_was_edited_is_kept(tmp_path):
     cells = targets.baseline(team_sales(), Q("2025Q2"), by="team", total=19500.0)
     plan, asked = targets.planned(cells)
     assert plan["target"].sum() == 19500 and len(asked) == 0
+    odd = targets.baseline(team_sales(), Q("2025Q2"), by="team", total=1000.5)
+    assert targets.planned(odd, total=1000.5)[0]["target"].sum() == pytest.approx(1000.5, abs=1e-9)
+    assert "as asked, spread over" in targets.finding_planned(plan, asked, Q("2025Q2"), 19500.0)
+    assert "goes on and grows as before" in targets.finding_planned(plan, asked, Q("2025Q2"))
     assert "Name a file" in targets.written(plan, asked)
     file = tmp_path / "plan.xlsx"
     assert "plan.xlsx" in targets.written(plan, asked, str(file))
+    with pytest.raises(
+        SettingError, match="30 cells stand on one side alone, first '2025, 2025Q2, 2025-04, N', in the workbook alone"
+    ):
+        targets.planned(targets.baseline(team_sales(), Q("2026"), by="team"), str(file))
+    with pytest.raises(SettingError, match="holds a plan by year, quarter, month, team"):
+        targets.planned(targets.baseline(team_sales(), Q("2025Q2"), by="rep"), str(file))
     again, _ = targets.planned(cells, str(file))
     pd.testing.assert_frame_equal(targets.levels(again, ["team"]), targets.levels(plan, ["team"]))
 
@@ -885,7 +956,7 @@ def test_a_mixture_is_not_praised_where_one_part_alone_told_more():
     weights = pd.DataFrame(rows, columns=["driver", "weight", "elsewhere"])
     said = targets.finding_weigh(weights)
     assert said.startswith(
-        "**No mixture told more than equal parts alone**: 28% of the money fell elsewhere by these, 29% by"
+        "**No mixture told more than equal parts alone**, which quotas go by: 28% of the money fell elsewhere by that, 29% by"
     )
     weights.loc[4, "elsewhere"] = 0.25
     assert targets.finding_weigh(weights).startswith("Told best by **equal parts 80%")

@@ -57,6 +57,7 @@ def lines(
     x_title: str = "",
     domain: Sequence[float] | None = None,
     marks: Sequence[tuple[float, str]] = (),
+    dashed: str = "",
 ) -> alt.LayerChart:
     """Series over time or over a number, each named with its last value at its end.
 
@@ -74,6 +75,8 @@ def lines(
         The unit across, which stands on the last tick.
     marks : sequence of (value, words)
         Level rules with their words.
+    dashed : str
+        The series that is drawn in dashes.
     """
     need(frame, x, value, series, *(("lower", "upper") if band else ()))
     along, say = along_of(frame[x], x_title), speaker(fmt)
@@ -132,12 +135,15 @@ def lines(
         layers.append(
             rule.mark_text(text=words_at, align="left", baseline="alphabetic", dy=-5).encode(y="at:Q", x=alt.value(0))
         )
+    others = data[data["series"] != first] if first else data
     for name, stroke, part in (
-        ("lines", 1.5 if first else 2.0, data[data["series"] != first] if first else data),
+        ("lines", 1.5 if first else 2.0, others[others["series"] != dashed]),
+        ("dashed", 1.5, others[others["series"] == dashed]),
         ("main", 2.25, data[data["series"] == first]),
     ):
         if len(part):
-            drawn = alt.Chart(part).mark_line(strokeWidth=stroke, clip=True)
+            how = {"strokeDash": [5, 4]} if name == "dashed" else {}
+            drawn = alt.Chart(part).mark_line(strokeWidth=stroke, clip=True, **how)
             layers.append(drawn.encode(x=across, y=up, color=colour, detail="series:N").properties(name=name))
     ends = alt.Chart(last)
     layers += [

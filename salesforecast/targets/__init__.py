@@ -13,6 +13,7 @@ from salesforecast.targets.attainment import (
     finding_attainment,
     finding_realism,
     realism,
+    table_attainment,
     whole,
 )
 from salesforecast.targets.changes import changes, finding_changes, kept, standing
@@ -150,6 +151,7 @@ __all__ = [
     "staff",
     "stake_gap",
     "standing",
+    "table_attainment",
     "table_exceptions",
     "table_fairness",
     "table_pace",

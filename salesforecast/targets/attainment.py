@@ -159,6 +159,11 @@ def finding_attainment(attainment: pd.DataFrame) -> str:
     return words + waiting
 
 
+def table_attainment(attainment: pd.DataFrame) -> pd.DataFrame:
+    """The standing as the page's table has it."""
+    return attainment.rename(columns={"n": "won"})
+
+
 def chart_attainment(attainment: pd.DataFrame, most: int = 30) -> alt.LayerChart:
     """Attainment by node, with what was due, the target and the chance."""
     name = attainment.columns[0]
@@ -221,14 +226,13 @@ def realism(attainment: pd.DataFrame, *, low: float = 0.4, high: float = 0.7) ->
 
 def finding_realism(realism: pd.DataFrame) -> str:
     """One sentence: how many targets stretch and can be met, and how many hardly can."""
-    total, (hardly, hard, fit, easy, sure) = int(realism["n"].sum()), (int(n) for n in realism["n"])
-    more = [f"{n} {words}" for n, words in ((hard, "are hard to meet"), (easy, "are easy")) if n]
-    rest = [
-        *more,
-        f"{hardly} can hardly be met (chance under 1 in 10)",
-        f"{sure} will very likely be met anyway (over 9 in 10)",
-    ]
-    return f"**{fit} of {total} targets** are a stretch that can be met; {', '.join(rest)}."
+    hardly, hard, fit, easy, sure = (int(n) for n in realism["n"])
+    more = [f"{n} {'is' if n == 1 else 'are'} {words}" for n, words in ((hard, "hard to meet"), (easy, "easy")) if n]
+    more += [f"{hardly} can hardly be met (chance under 1 in 10)"] if hardly else []
+    more += [f"{sure} will very likely be met anyway (over 9 in 10)"] if sure else []
+    rest = f"; {', '.join(more)}" if more else ""
+    total, verb = style.plural(realism["n"].sum(), "target"), "is" if fit == 1 else "are"
+    return f"**{fit} of {total}** {verb} a stretch that can be met{rest}."
 
 
 def chart_realism(realism: pd.DataFrame) -> alt.LayerChart:

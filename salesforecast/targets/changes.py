@@ -12,7 +12,7 @@ from salesforecast.errors import SettingError
 from salesforecast.formats import money, plural
 from salesforecast.targets.plan import CENT, checked_unit, levels, texts, to_units
 from salesforecast.targets.sums import asked
-from salesforecast.targets.wishes import Given, read, wishes
+from salesforecast.targets.wishes import Given, Node, read, wishes
 from salesforecast.text import md
 
 
@@ -134,7 +134,7 @@ def _with_target(plan: pd.DataFrame) -> pd.DataFrame:
     return plan if "target" in plan else plan.assign(target=plan["baseline"])
 
 
-def _at(named: pd.DataFrame, where: tuple[tuple[str, tuple[str, ...]], ...]) -> np.ndarray:
+def _at(named: pd.DataFrame, where: Node) -> np.ndarray:
     found = np.ones(len(named), dtype=bool)
     for name, values in where:
         found &= named[name].isin(values).to_numpy()

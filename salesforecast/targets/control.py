@@ -136,4 +136,4 @@ def chart_exceptions(exceptions: pd.DataFrame) -> alt.LayerChart:
 
 def table_exceptions(exceptions: pd.DataFrame) -> pd.DataFrame:
     """The comparison as the page's table has it."""
-    return exceptions.drop(columns=["alarms", "deal", "average", "wide"])
+    return exceptions.drop(columns=["alarms", "deal", "average", "wide"]).rename(columns={"n": "deals_due"})

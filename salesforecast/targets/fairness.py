@@ -101,7 +101,7 @@ def finding_fairness(fairness: pd.DataFrame) -> str:
     said = []
     for row in unfair.itertuples():
         interval = style.between(row.lower, row.upper, style.points)
-        what = f"with {TESTS[str(row.driver)]} attainment changes by **{style.points(row.slope)}** (95% interval {interval})"
+        what = f"With {TESTS[str(row.driver)]} attainment changes by **{style.points(row.slope)}** (95% interval {interval})"
         meaning = {
             ("potential", "above"): "quotas ask too little of rich territories",
             ("potential", "below"): "quotas ask too much of rich territories",
@@ -109,8 +109,7 @@ def finding_fairness(fairness: pd.DataFrame) -> str:
             ("results", "below"): "a good year is punished by the next quota",
         }[(str(row.driver), str(row.verdict))]
         said.append(f"{what}: {meaning}.")
-    text = " ".join(said)
-    return text[:1].upper() + text[1:]
+    return " ".join(said)
 
 
 def chart_fairness(fairness: pd.DataFrame) -> alt.LayerChart:

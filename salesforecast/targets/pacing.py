@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from salesforecast.targets.outlook import LEVEL
 from salesforecast.targets.pattern import Pattern, path, wandering
 from salesforecast.targets.sold import between, deal_size
 
+DASHED = "by working days alone"  # the line it is named by
 FEW_PERIODS = 3  # past periods: from fewer no band is drawn
 
 
@@ -105,7 +108,8 @@ def finding_pace(pace: pd.DataFrame, standing: pd.Series, span: Period | None = 
     now, last = last_known(pace), pace["day"].iloc[-1]
     booked, target = float(now["booked"]), float(standing["target"])
     if np.isnan(target):
-        return f"**{style.money(booked)}** are booked; there is no target for this period, so nothing was due."
+        near = "" if now["day"] >= last or pd.isna(standing.get("projected")) else f" {_ahead(standing)}"
+        return f"**{style.money(booked)}** are booked; there is no target for this period, so nothing was due.{near}"
     if target <= 0:
         return f"**{style.money(booked)}** are booked, with a target of zero: all of it is beyond the plan."
     reached = style.percent(booked / target)
@@ -116,11 +120,15 @@ def finding_pace(pace: pd.DataFrame, standing: pd.Series, span: Period | None = 
         return f"{whose} ended at **{reached} of its target**: {style.money(booked)} booked, {style.money(abs(beyond))} {side} it."
     due = style.percent(now["share"])
     within = "" if pd.isna(now["lower"]) else _within(now)
-    chance = "" if pd.isna(standing["chance"]) else f", chance of the target {chance_words(standing['chance'])}"
     whose = "" if span is None else f" of {span.label}"
+    return f"**{reached} of the target{whose}** is booked where {due} was due{within}. {_ahead(standing)}"
+
+
+def _ahead(standing: pd.Series) -> str:
+    chance = "" if pd.isna(standing["chance"]) else f", chance of the target {chance_words(standing['chance'])}"
     near, room = style.money(standing["projected"]), style.between(standing["lower"], standing["upper"], style.money)
     return (
-        f"**{reached} of the target{whose}** is booked where {due} was due{within}. It will end near **{near}** "
+        f"By the days alone (the forecast page looks at the open deals) it will end near **{near}** "
         f"(80% range {room}){chance}."
     )
 
@@ -145,11 +153,8 @@ def chance_words(chance: float) -> str:
         return "over 9 in 10"
     if 0.45 <= chance <= 0.55:
         return "about even"
-    below, n = min(
-        ((abs(chance - k / m), (k, m)) for m in (10, 5, 4, 3) for k in range(1, m)), key=lambda p: (p[0], p[1][1])
-    )
-    del below
-    return f"about {n[0]} in {n[1]}"
+    k, m = min(((k, m) for m in (10, 5, 4, 3) for k in range(1, m)), key=lambda n: (abs(chance - n[0] / n[1]), n[1]))
+    return f"about {k} in {m}"
 
 
 def chart_pace(pace: pd.DataFrame, grain: str = "daily") -> alt.LayerChart:
@@ -161,14 +166,14 @@ def chart_pace(pace: pd.DataFrame, grain: str = "daily") -> alt.LayerChart:
     part = pd.concat([start, part], ignore_index=True)
     whole = float(pace["due"].iloc[-1])
     columns = ["day", "lower", "upper"]
-    lines = {"booked": part["booked"], "due": part["due"], "calendar": part["linear"] * whole}
+    lines = {"booked": part["booked"], "due": part["due"], DASHED: part["linear"] * whole}
     if np.isnan(whole):
         lines = {"booked": part["booked"]}
     data = pd.concat(
         [part[columns].assign(line=name, money=values) for name, values in lines.items()], ignore_index=True
     )
     return style.lines(
-        data, "day", "money", "line", fmt=style.money, main="booked", band=not np.isnan(whole),
+        data, "day", "money", "line", fmt=style.money, main="booked", band=not np.isnan(whole), dashed=DASHED,
         title="Booked, and what was due by each day",
         subtitle="Added up since the period began; shaded: where four of five periods that end on target have been",
     )  # fmt: skip
@@ -181,15 +186,15 @@ def finding_path(pace: pd.DataFrame) -> str:
     gap = float(at["share"] - at["linear"])
     if abs(gap) < 0.02:
         return "Business falls **evenly on the working days** of this period; the calendar is no bad guide to it."
-    more = "more" if gap > 0 else "less"
+    more, verb = "more" if gap > 0 else "less", "is" if pd.isna(at["booked"]) else "was"
     return (
-        f"By {style.day(at['day'])} usually **{style.percent(at['share'])} of the period is booked**, "
+        f"By {style.day(at['day'])} **{style.percent(at['share'])} of the period {verb} due**, "
         f"{style.points(abs(gap)).lstrip('+')} {more} than the working days gone by say."
     )
 
 
 def cards_standing(pace: pd.DataFrame, standing: pd.Series, needed: pd.DataFrame) -> Cards:
-    """The period as cards: booked, due, where it will end, the chance, what each day has to bring.
+    """The period as cards: booked, due, where it will end, the chance, what each day has to bring; of them what has no need of a target.
 
     Parameters
     ----------
@@ -218,6 +223,8 @@ def cards_standing(pace: pd.DataFrame, standing: pd.Series, needed: pd.DataFrame
         Card("Needed a working day", style.money(row["per_day"]),
              (f"on the {left} left", f"the path has {path_has} for each") if row["working_days"] else ("no working day is left", "")),
     ]  # fmt: skip
+    if np.isnan(standing["target"]):
+        cards = [replace(cards[0], of=(won, gone)), cards[3]]
     return Cards(cards, note="Line: booked, added up since the period began.")
 
 

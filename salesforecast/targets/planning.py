@@ -8,13 +8,13 @@ import altair as alt
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import CannotSay
+from salesforecast.errors import CannotSay, SettingError
 from salesforecast.periods import ONE_DAY, Period, period, period_at
 from salesforecast.targets.fitting import fit
-from salesforecast.targets.plan import levels
+from salesforecast.targets.plan import CENT, levels, texts
 from salesforecast.targets.wishes import wishes
 from salesforecast.targets.workbook import read, write
-from salesforecast.text import md
+from salesforecast.text import clean, md
 
 
 def coming(span: Period, as_of: pd.Timestamp) -> Period:
@@ -61,7 +61,7 @@ def cells_by(sales: pd.DataFrame, given: str = "") -> list[str]:
     return [c.strip() for c in given.split(",") if c.strip()] or [c for c in ("region", "team", "rep") if c in sales]
 
 
-def planned(cells: pd.DataFrame, edited: str = "", *, unit: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def planned(cells: pd.DataFrame, edited: str = "", *, total: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The plan of whole money units that keeps the wishes of an edited workbook; the baseline's where none is named.
 
     Parameters
@@ -70,25 +70,53 @@ def planned(cells: pd.DataFrame, edited: str = "", *, unit: float = 1.0) -> tupl
         From `baseline`.
     edited : str
         A workbook that `written` has written and somebody has edited; "" for none.
-    unit : float
-        To which cells are rounded; a workbook's cells keep their cents.
+    total : float
+        The target that was asked for; of one with cents, and of a workbook, the cells have cents as well.
 
     Returns
     -------
     DataFrame, DataFrame
         The plan (with baseline and target), and the wishes it keeps.
+
+    Raises
+    ------
+    SettingError
+        When the workbook holds a plan of other cells; names the first.
     """
     if not edited:
-        return fit(cells, unit=unit), wishes(cells, ())
+        return fit(cells, unit=1.0 if float(total).is_integer() else CENT), wishes(cells, ())
     plan, asked = read(edited)
+    theirs, ours = texts(plan), texts(cells)
+    apart = ours.merge(theirs, how="outer", indicator="side") if list(theirs) == list(ours) else None
+    if apart is None:
+        raise SettingError(
+            f"{clean(Path(edited).name)} holds a plan by {', '.join(theirs)}, and this one is by {', '.join(ours)}. Choose `every` and "
+            f"`plan_by` as they were when it was written."
+        )
+    apart = apart[apart["side"] != "both"]
+    if len(apart):
+        cell, side = clean(", ".join(apart[list(ours)].iloc[0])), apart["side"].iloc[0]
+        raise SettingError(
+            f"{clean(Path(edited).name)} is no plan of this period, filter and day: {style.plural(len(apart), 'cell')} "
+            f"{'stands' if len(apart) == 1 else 'stand'} on one side alone, first '{cell}', "
+            f"{'not in the workbook' if side == 'left_only' else 'in the workbook alone'}. Choose `plan` and `as_of` as they were when "
+            f"it was written."
+        )
     return fit(plan, asked), asked
 
 
-def finding_planned(plan: pd.DataFrame, asked: pd.DataFrame, span: Period) -> str:
-    """One sentence: what the plan comes to, over how many cells, and how many wishes it keeps."""
+def finding_planned(plan: pd.DataFrame, asked: pd.DataFrame, span: Period, total: float = 0.0) -> str:
+    """One sentence: what the plan comes to, and by what, over how many cells, and how many wishes it keeps."""
+    by = (
+        "as asked"
+        if total > 0
+        else "what business brings that goes on and grows as before"
+        if asked.empty
+        else "as edited"
+    )
     kept = f"; {style.plural(len(asked), 'wish')} {'is' if len(asked) == 1 else 'are'} kept" if len(asked) else ""
     return (
-        f"**{md(span.label)} is planned at {style.money(float(levels(plan)['target'].iloc[0]))}**, spread over "
+        f"**{md(span.label)} is planned at {style.money(float(levels(plan)['target'].iloc[0]))}**, {by}, spread over "
         f"{style.plural(len(plan), 'cell')} that add up to the cent{kept}."
     )
 

@@ -157,7 +157,7 @@ def weigh(record: pd.DataFrame) -> pd.DataFrame:
     the sum of absolute differences to the shares that came, halved: the money that would have had to change hands. All mixtures in
     steps of a tenth are tried on past periods, with what was known before each began; the weights are the mean of all mixtures
     within one standard error of the best, for the best alone is chance. `chosen` is then judged once more without hindsight: for
-    each period the weights come from the periods before it.
+    each period the weights come from the periods before it. Where one driver alone told as much as that, it has all the weight.
 
     Parameters
     ----------
@@ -199,7 +199,10 @@ def weigh(record: pd.DataFrame) -> pd.DataFrame:
         rows = past[past["period"] == labels[i]]
         got = (rows["booked"] / rows["booked"].sum()).to_numpy()
         later.append(np.abs(_shares(rows) @ _chosen(grid, loss[:i]) - got).sum() / 2)
-    out = pd.DataFrame({"driver": DRIVERS, "weight": weights, "elsewhere": loss[2:, alone].mean(axis=0)})
+    elsewhere = loss[2:, alone].mean(axis=0)
+    if elsewhere.min() <= np.mean(later):
+        weights = np.eye(len(DRIVERS))[elsewhere.argmin()]
+    out = pd.DataFrame({"driver": DRIVERS, "weight": weights, "elsewhere": elsewhere})
     chosen = pd.DataFrame([{"driver": "chosen", "weight": np.nan, "elsewhere": float(np.mean(later))}])
     return pd.concat([out, chosen], ignore_index=True).assign(n=len(labels) - 2)
 
@@ -310,8 +313,8 @@ def finding_weigh(weights: pd.DataFrame) -> str:
     alone = "" if best == "results" else f", {style.percent(errors[best])} by {words[best]} alone"
     if errors["chosen"] >= errors[best]:
         return (
-            f"**No mixture told more than {words[best]} alone**: {style.percent(errors[best])} of the money fell elsewhere by these, "
-            f"{style.percent(errors['chosen'])} by the weights chosen, {', '.join(main)}."
+            f"**No mixture told more than {words[best]} alone**, which quotas go by: {style.percent(errors[best])} of the money fell "
+            f"elsewhere by that, {style.percent(errors['chosen'])} by the mixture chosen."
         )
     return (
         f"Told best by **{', '.join(main)}**: {style.percent(errors['chosen'])} of the money fell elsewhere, "

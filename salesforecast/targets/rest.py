@@ -95,7 +95,9 @@ def finding_needed(needed: pd.DataFrame, span: Period | None = None) -> str:
     deals = "" if pd.isna(row["deals"]) else f": about {style.plural(int(row['deals']), 'deal')} of average size"
     more = ""
     if pd.notna(row["to_create"]) and row["to_create"] > 0:
-        more = f" {style.money(row['to_create'])} of pipeline are missing for it."
+        more = (
+            f" {style.money(row['to_create'])} more of open deals would be usual, by what past periods made of theirs."
+        )
     lead = "" if span is None else f"For {span.label} "
     return f"{lead}**{style.money(row['per_day'])} a working day** are needed on the {of} left{times}{deals}.{more}"
 

@@ -92,7 +92,8 @@ def results(
     Returns
     -------
     DataFrame
-        period, target, booked, attainment (fraction), over (flag: the period is over); oldest first. Periods without a target are left out.
+        period, target, booked, attainment (fraction), ended (flag); oldest first. Periods without a target are left
+        out.
 
     Raises
     ------
@@ -108,24 +109,25 @@ def results(
             rows.append((at.label, goal, got, got / goal, at.until <= as_of + ONE_DAY))
     if not rows:
         raise TooLittleData("No period here has a target. Add the table of targets.")
-    return pd.DataFrame(rows, columns=["period", "target", "booked", "attainment", "over"])
+    return pd.DataFrame(rows, columns=["period", "target", "booked", "attainment", "ended"])
 
 
 def finding_results(results: pd.DataFrame) -> str:
     """One sentence: how many past targets were met, and the last."""
-    done = results[results["over"]]
+    done = results[results["ended"]]
     if done.empty:
         return "No period with a target is over yet."
     met, last = int((done["attainment"] >= 1).sum()), done.iloc[-1]
+    of, all_ = style.plural(len(done), "target"), style.percent(done["booked"].sum() / done["target"].sum())
     return (
-        f"**{met} of {len(done)} targets** were met; {last['period']} came to {style.percent(last['attainment'])}, all together to "
-        f"{style.percent(done['booked'].sum() / done['target'].sum())}."
+        f"**{met} of {of}** {'was' if met == 1 else 'were'} met; {last['period']} came to {style.percent(last['attainment'])}, "
+        f"all together to {all_}."
     )
 
 
 def chart_results(results: pd.DataFrame) -> alt.LayerChart:
     """Attainment by period."""
-    data = results.assign(period=results["period"].where(results["over"], results["period"] + " so far"))
+    data = results.assign(period=results["period"].where(results["ended"], results["period"] + " so far"))
     last = data["period"].iloc[-1]
     return style.dots(
         data, "attainment", "period", line=1.0, line_label="target", accent=str(last),
@@ -179,6 +181,9 @@ def segments(deals: pd.DataFrame, as_of: pd.Timestamp, *, by: str = "segment") -
 
 def finding_segments(segments: pd.DataFrame) -> str:
     """One sentence: which target group brings most, and at what rate."""
+    if not segments["bookings"].sum() > 0:
+        closed = style.plural(segments["n"].sum(), "deal")
+        return f"**Nothing was booked** in the year before, of {closed} closed."
     top = segments.iloc[0]
     share, between = (
         top["bookings"] / segments["bookings"].sum(),
@@ -186,6 +191,6 @@ def finding_segments(segments: pd.DataFrame) -> str:
     )
     within = f", half of the wins within {style.days(top['cycle_days'])}" if pd.notna(top.get("cycle_days")) else ""
     return (
-        f"**{md(top.iloc[0])}** brings {style.percent(share)} of the bookings: {style.percent(top['win_rate'])} of {style.count(top['n'])} "
-        f"closed deals won (95% interval {between}){within}."
+        f"**{md(top.iloc[0])}** brings {style.percent(share)} of the bookings: {style.percent(top['win_rate'])} of "
+        f"{style.plural(top['n'], 'closed deal')} won (95% interval {between}){within}."
     )

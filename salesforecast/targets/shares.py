@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.errors import DataError, SettingError, TooLittleData
+from salesforecast.formats import plural
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.targets.pattern import A_YEAR, Pattern, drawn, log_ratio
 from salesforecast.targets.sold import between
@@ -131,9 +132,16 @@ def blended(
         raise DataError(
             f"The potential needs a column 'potential' and one of {', '.join(by)}; it has {', '.join(map(str, potential))}."
         )
-    if (potential["potential"] < 0).any():
-        raise DataError("A potential is below 0. Give market size, accounts or expected money, none of which can be.")
+    if (potential["potential"] < 0).any() or not potential["potential"].sum() > 0:
+        raise DataError("A potential is below 0, or all are 0. Give market size, accounts or expected money.")
     given = potential.groupby(on)["potential"].sum().rename("given").reset_index()
+    strange = given.merge(leaves[on].drop_duplicates(), on=on, how="left", indicator="side").query(
+        "side == 'left_only'"
+    )
+    if len(strange):
+        raise DataError(
+            f"The potential names {plural(len(strange), 'node')} that the plan does not have: {', '.join(map(str, strange[on].iloc[0]))}."
+        )
     found = leaves.merge(given, on=on, how="left")["given"]
     known = found.notna().to_numpy()
     margin = pd.Series(share).groupby(leaves.groupby(on).ngroup().to_numpy()).transform("sum").to_numpy()

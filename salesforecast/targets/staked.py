@@ -44,7 +44,7 @@ def cards_headline(pace: pd.DataFrame, standing: pd.Series, span: Period) -> Car
     if now["day"] < pace["day"].iloc[-1]:
         known = pd.notna(standing.get("chance"))
         of.append(
-            f"{percent(now['share'])} was due; chance {chance_words(standing['chance'])}"
+            f"{percent(now['share'])} was due; by the days alone, chance {chance_words(standing['chance'])}"
             if known
             else f"{percent(now['share'])} was due by then"
         )

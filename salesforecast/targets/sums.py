@@ -12,7 +12,7 @@ import pandas as pd
 from salesforecast.errors import SettingError, unknown
 from salesforecast.targets.plan import CENT, MOST, texts
 from salesforecast.targets.rounding import apportioned, snapped
-from salesforecast.targets.wishes import Wish, amount_in_words, place, words
+from salesforecast.targets.wishes import Node, Wish, amount_in_words, place, words
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def asked(plan: pd.DataFrame, wishes: list[Wish], unit: float, keep: Sequence[st
     sums: list[Sum] = []
     locks: dict[int, np.ndarray] = {}
     seeds = np.zeros(len(exact))
-    pinned = {w.where: round((w.amount or 0.0) / unit) for w in ranked if w.kind == "pin"}
+    wholes, spoken = _wholes(ranked, cells, moved, unit), {w.where for w in ranked if w.kind in ("pin", "share")}
     for item, wish in enumerate(ranked):
         at = cells.at(wish.where)
         inside = np.flatnonzero(at)
@@ -115,7 +115,7 @@ def asked(plan: pd.DataFrame, wishes: list[Wish], unit: float, keep: Sequence[st
             elif wish.kind == "start":
                 seeds += _seeds(wish, at, cells, exact, unit)
             else:
-                sums += _sums(wish, item, inside, cells, start, moved, pinned, unit)
+                sums += _sums(wish, item, inside, cells, start, moved, wholes, spoken, unit)
     items = [words(w) for w in ranked]
     if keep is not None:
         asked_of = {s.cells.tobytes() for s in sums}
@@ -140,7 +140,7 @@ def _noted(faults: dict[int, str], item: int) -> Iterator[None]:
 
 def _units(wish: Wish, unit: float) -> int:
     whole = round((wish.amount or 0.0) / unit)
-    if abs(whole * unit - (wish.amount or 0.0)) > CENT / 100:
+    if round(whole * unit, 2) != (wish.amount or 0.0):
         raise SettingError(
             f"{words(wish)}: {amount_in_words(wish.amount or 0.0)} is not a whole number of {unit:g}s, to which the plan is rounded. "
             f"Choose a smaller unit or another amount."
@@ -149,7 +149,7 @@ def _units(wish: Wish, unit: float) -> int:
 
 
 def _sums(wish: Wish, item: int, inside: np.ndarray, cells: Cells, start: np.ndarray, moved: np.ndarray,
-          pinned: dict[tuple[tuple[str, tuple[str, ...]], ...], int], unit: float) -> list[Sum]:  # fmt: skip
+          wholes: dict[Node, int], spoken: set[Node], unit: float) -> list[Sum]:  # fmt: skip
     """The bounds of one wish."""
     said = words(wish)
     if wish.kind in ("move", "send"):
@@ -161,16 +161,29 @@ def _sums(wish: Wish, item: int, inside: np.ndarray, cells: Cells, start: np.nda
         amount = float(start[inside].sum())
         return [Sum(inside, amount, amount, item, f"{said} of {_shown(amount, unit)}")]
     if wish.kind == "share":
-        outer = tuple((n, v) for n, v in wish.where if n not in wish.along)
-        around = np.flatnonzero(cells.at(outer))
-        whole = pinned.get(outer, int(moved[around].sum()))
+        outer = wish.outer
+        around, whole = np.flatnonzero(cells.at(outer)), float(wholes[outer])
         amount = float(np.floor((wish.amount or 0.0) * whole + 0.5))
-        own = [Sum(inside, amount, amount, item, f"{said} ({_shown(amount, unit)})")]
-        outside = Sum(around, float(whole), float(whole), item, f"{place(outer)} stays at {_shown(whole, unit)}")
-        return own if outer in pinned else [*own, outside]
+        own = Sum(inside, amount, amount, item, f"{said} ({_shown(amount, unit)})")
+        stays = Sum(around, whole, whole, item, f"{place(outer)} carries {_shown(whole, unit)}")
+        return [own] if outer in spoken else [own, stays]
     amount = float(_units(wish, unit))
     lower = 0.0 if wish.kind == "at_most" else amount
     return [Sum(inside, lower, np.inf if wish.kind == "at_least" else amount, item, said)]
+
+
+def _wholes(wishes: list[Wish], cells: Cells, moved: np.ndarray, unit: float) -> dict[Node, int]:
+    """What each node carries of which a share is asked: what a pin or another share asks of it, else its sum within the bounds asked."""
+    carried = {w.where: round((w.amount or 0.0) / unit) for w in wishes if w.kind == "pin"}
+    for wish in sorted((w for w in wishes if w.kind == "share"), key=lambda w: len(w.where)):  # the outer ones first
+        if wish.outer not in carried:
+            whole = int(moved[cells.at(wish.outer)].sum())
+            for w in wishes:
+                if w.where == wish.outer and w.kind in ("at_least", "at_most"):
+                    whole = (max if w.kind == "at_least" else min)(whole, round((w.amount or 0.0) / unit))
+            carried[wish.outer] = whole
+        carried.setdefault(wish.where, int(np.floor((wish.amount or 0.0) * carried[wish.outer] + 0.5)))
+    return carried
 
 
 def _shown(whole: float, unit: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from salesforecast.errors import SettingError, unknown
-from salesforecast.targets.plan import dimensions, texts
+from salesforecast.targets.plan import CENT, dimensions, texts
 from salesforecast.text import clean
 
 KINDS = {
@@ -26,6 +26,7 @@ KINDS = {
 }
 NEEDS = {"pin", "at_least", "at_most", "move", "share", "start"}  # an amount
 ALONG = {"send", "share"}
+Node: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]  # the columns that name it, each with its values
 Given: TypeAlias = "pd.DataFrame | Iterable[Mapping[str, Any]]"
 
 
@@ -34,15 +35,20 @@ class Wish:
     """One wish: `where` names the cells as (column, values) in the order of the plan's columns; no columns are all cells."""
 
     kind: str
-    where: tuple[tuple[str, tuple[str, ...]], ...]
-    to: tuple[tuple[str, tuple[str, ...]], ...]
+    where: Node
+    to: Node
     along: tuple[str, ...]
     amount: float | None
 
     @property
-    def destination(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def destination(self) -> Node:
         """Where a move goes: the same cells but for the columns of `to`."""
         return tuple((name, dict(self.to).get(name, values)) for name, values in self.where)
+
+    @property
+    def outer(self) -> Node:
+        """Of what a share is one: the node without the columns of `along`."""
+        return tuple((name, values) for name, values in self.where if name not in self.along)
 
 
 def wishes(plan: pd.DataFrame, given: Given) -> pd.DataFrame:
@@ -184,7 +190,7 @@ def _amount(kind: str, value: Any) -> float | None:
         raise SettingError(f"the amount {amount:g} is not one a plan can carry; it is zero or more")
     if kind == "share" and amount > 1:
         raise SettingError(f"a share is a fraction from 0 to 1, not {amount:g}")
-    if kind != "share" and abs(amount * 100 - round(amount * 100)) > 1e-4:
+    if kind != "share" and abs(amount - round(amount, 2)) > CENT / 1e4:
         raise SettingError(f"the amount {amount!r} has parts of a cent")
     return amount if kind == "share" else round(amount, 2)
 
@@ -212,7 +218,7 @@ def _along(kind: str, value: Any, where: Mapping[str, object]) -> tuple[str, ...
 def words(wish: Wish) -> str:
     """The wish as a short clause."""
     node, much = place(wish.where), "all" if wish.amount is None else amount_in_words(wish.amount)
-    whole = place(tuple((n, v) for n, v in wish.where if n not in wish.along))
+    whole = place(wish.outer)
     return {
         "pin": f"{node} carries {much}",
         "at_least": f"{node} carries at least {much}",
@@ -226,7 +232,7 @@ def words(wish: Wish) -> str:
     }[wish.kind]
 
 
-def place(where: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+def place(where: Node) -> str:
     """The node in words: region East, product P1.
 
     >>> place((("region", ("East",)), ("product_id", ("P1", "P2", "P3", "P4"))))
