@@ -15,7 +15,7 @@ from salesforecast.fixes import fixes
 from salesforecast.ledger import ISSUES, SET_APART
 from salesforecast.periods import day
 from salesforecast.rules import LIST_PRICE, RULES, Frames, Rule, Scene, flag, set_apart
-from salesforecast.tables import Crm, Settings, breaches
+from salesforecast.tables import TABLES, Crm, Settings, breaches
 from salesforecast.undoing import undo, writing
 
 __all__ = ["ISSUES", "RULES", "clean", "finding_summary", "fixes", "summary", "undo"]
@@ -102,10 +102,31 @@ def _cleaned(
     derive.opportunities(tables, mapping)
     derive.stage_history(tables, found)
     _run([r for r in rules if r.act is set_apart], tables, pd.Timestamp.min, found)
+    _some_left(tables, raw, found)
     rates.convert(tables, raw, mapping.settings.currency, found)
     known_until = derive.last_day(tables)
     _run([r for r in rules if r.act is not set_apart and not _only_notes(r)], tables, known_until, found)
     return _checked(tables), known_until
+
+
+def _some_left(tables: Frames, raw: Frames, found: list[pd.DataFrame]) -> None:
+    """Refuse an export all of whose deals were set apart, with why each was."""
+    given = raw["opportunities"]
+    if len(tables["opportunities"]) or not len(given):
+        return
+    empty = [
+        c.name for c in TABLES["opportunities"].columns if c.required and c.name in given and _empty(given[c.name])
+    ]
+    done = summary(pd.concat(found, ignore_index=True))
+    gone = done[(done["table"] == "opportunities") & (done["done"] == SET_APART)]
+    why = "; ".join(f"{row.n:,} × {row.rule} ({row.why.rstrip('.')})" for row in gone.itertuples())
+    if empty:
+        why = f"no row has a value in {' and '.join(empty)}, which every deal needs. Map the column that has it"
+    raise DataError(f"None of the {formats.plural(len(given), 'row')} of the opportunities can be used: {why}.")
+
+
+def _empty(column: pd.Series) -> bool:
+    return bool((column.isna() | column.astype("str").str.strip().eq("")).all())
 
 
 def _exports(raw: Frames, found: list[pd.DataFrame]) -> tuple[Frames, dict[pd.Timestamp, Frames]]:

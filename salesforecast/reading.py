@@ -84,6 +84,9 @@ def entries(raw: pd.DataFrame, name: str, mapping: Mapping, orders: dict[str, st
     frame = _without_ignored(raw.copy(), name, of, found)
     for c in [c for c in TABLES[name].columns if c.name in frame]:
         steps: list[Step] = [(SPACES, _tidied), (NOTHING, _emptied(c.kind))]
+        if c.kind == "id":
+            _note_decimals(frame, name, c.name, found)
+            steps.append((SILENT, whole_numbers))
         if c.name in of.aliases:
             steps.append((ALIAS, _swap(of.aliases[c.name])))
         if c.name == "stage" and name in ("opportunities", "stage_history"):
@@ -136,6 +139,29 @@ def _note_multiples(frame: pd.DataFrame, name: str, column: str, text: pd.Series
     if rows.any():
         why = "It is written with a word for thousand, million or billion, as k or Mio., and is read with it."
         found.append(noted(name, frame[rows].assign(**{column: text}), column, frame.loc[rows, column], MULTIPLE, why))
+
+
+def whole_numbers(ids: pd.Series) -> pd.Series:
+    """Ids without the .0 that a program has put behind all of them, since it took them for figures.
+
+    Examples
+    --------
+    >>> whole_numbers(pd.Series(["112.0", None, "7"])).tolist(), whole_numbers(pd.Series(["1.0", "1.1"])).tolist()
+    (['112', nan, '7'], ['1.0', '1.1'])
+    """
+    figures = ids.dropna().str.fullmatch(r"-?\d+(\.0+)?").all()
+    return ids.str.replace(r"\.0+$", "", regex=True) if figures else ids
+
+
+def _note_decimals(frame: pd.DataFrame, name: str, column: str, found: Found) -> None:
+    """One row of the issues for a column whose ids were written with .0."""
+    text = _tidied(pd.Series(frame[column].dropna().unique(), dtype="str"))
+    text = text.mask(_is_nothing(text, "id") | (text == "")).dropna()
+    if odd := text[whole_numbers(text) != text].tolist():
+        why = "A program took these ids for figures; they are read without .0, as other tables have them."
+        found.append(
+            of_column(name, "", column, f"{plural(len(odd), 'id')}, e.g. {examples(odd)}", "ids written with .0", why)
+        )
 
 
 def _without_ignored(frame: pd.DataFrame, name: str, of: TableMapping, found: Found) -> pd.DataFrame:

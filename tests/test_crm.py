@@ -3,7 +3,7 @@ import gzip
 import pandas as pd
 import pytest
 
-from salesforecast.cleaning import clean
+from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load, mappings, multiples
 from salesforecast.crm import values as v
 from salesforecast.crm.mapping import parse
@@ -138,7 +138,7 @@ labels = ["Gewonnen"]
         ({"opportunities": "opportunity_id,amount\n"}, None),
         ({"opportunities": "stage,amount\nOpen,1\n"}, "the column for opportunity_id is missing: no header is 'opportunity_id'. Its headers: stage, amount"),
         ({"opportunities": "opportunity_id,stage\na,b,c\nd,e,f,g\n"}, r"opportunities.csv has more values than headers in 2 lines, e.g. line 2"),
-        ({"orders": "order_line_id,order_date,net_amount\n1,2025-01-01,5\n"}, "None of the files in .* holds the opportunities: orders.csv"),
+        ({"orders": "order_line_id,order_date,net_amount\n1,2025-01-01,5\n"}, "None of the files in .* holds the opportunities, .*: orders.csv"),
         ({"opportunities__parquet": "no parquet"}, "opportunities.parquet cannot be read as Parquet"),
     ],
 )  # fmt: skip
@@ -304,3 +304,42 @@ def test_the_order_of_day_and_month_is_decided_by_all_date_columns_of_a_table():
 def test_an_order_that_nothing_decides_is_asked_for_not_guessed():
     with pytest.raises(DataError, match=r"can be read as day/month or as month/day, e.g. '03/04/26'.*date_order"):
         v.date_order([pd.Series(["03/04/26"], dtype="str")], "the table 'opportunities'")
+
+
+def test_deals_without_a_stage_are_said_and_not_called_deals_without_a_date(write):
+    rows = "id,stage,amount,created_date,closed_date\n" + "".join(f"{i},,5,2025-01-02,2025-02-03\n" for i in range(44))
+    stage = '[[stage]]\nstage = "Won"\noutcome = "won"\n'
+    with pytest.raises(
+        DataError, match="None of the 44 rows of the opportunities can be used: no row has a value in stage"
+    ):
+        clean(load(write(opportunities=rows.replace("id,", "opportunity_id,", 1), salesforecast__toml=stage)))
+
+
+def test_an_export_of_orders_alone_is_told_what_can_be_made_of_it(write):
+    orders = "order_line_id,order_date,account_id,net_amount\na,2025-01-02,x,5\n"
+    with pytest.raises(
+        DataError, match="the deals that every report is about: .*Orders alone can be read as deals that were all won"
+    ):
+        load(write(orders=orders))
+
+
+@pytest.mark.parametrize(("mark", "named"), [(",", "a comma"), (";", "a semicolon"), ("\t", "a tab")])
+def test_a_stray_separator_is_called_by_its_name(write, tmp_path, mark, named):
+    (tmp_path / "opportunities.csv").write_text((DEALS + "c,Won,won,7,2025-01-03,2025-02-03,x\n").replace(",", mark))
+    with pytest.raises(
+        DataError, match=f"more values than headers in 1 line, line 4: perhaps {named} stands in a value"
+    ):
+        load(tmp_path / "opportunities.csv")
+
+
+def test_ids_that_a_program_took_for_figures_find_each_other(write):
+    deals = "opportunity_id,rep_id,stage,outcome,amount,created_date\n1.0,112.0,Open,open,5,2025-01-02\n2.0,,Open,open,5.0,2025-01-02\n"
+    where = write(opportunities=deals, reps="rep_id,rep\n112,Ann\n7,Bo\n")
+    export = load(where)
+    crm, issues = clean(export)
+    assert crm.deals["opportunity_id"].tolist() == ["1", "2"] and crm.deals["rep"].tolist()[0] == "Ann"
+    odd = issues[issues["rule"] == "ids written with .0"]
+    assert odd["column"].tolist() == ["opportunity_id", "rep_id"] and odd["was"].tolist()[1] == "1 id, e.g. '112.0'"
+    pd.testing.assert_frame_equal(undo(crm, issues)["opportunities"], export.tables["opportunities"])
+    versions = deals.replace("1.0,", "1.5,")
+    assert clean(load(write(opportunities=versions)))[0].deals["opportunity_id"].tolist() == ["1.5", "2.0"]

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from salesforecast.crm.sheets import AHEAD, header_row, tidy
+from salesforecast.crm.sheets import AHEAD, SIGNS, header_row, tidy
 from salesforecast.errors import DataError
 from salesforecast.tables import examples
 
-SEPARATORS = ",;\t|"
+SEPARATORS = "".join(SIGNS)
 HEAD = 1 << 22  # characters in which the separator and the headers are looked for
 BLOCK = 1 << 23  # bytes read at once; a row has to fit
 END = "\x1eend of the rows"
@@ -45,7 +45,9 @@ def rows(data: bytes, name: str, known: Collection[str]) -> tuple[pd.DataFrame, 
     width = max(usual, key=lambda w: (usual[w], w), default=len(first[place]))
     frame, short = _body(body, width, between, name, lines)
     titles = [" ".join(v.strip() for v in row if v.strip()) for row in first[:place]]
-    return tidy(first[place], frame, name, first_line=lines, short=short, titles=[t for t in titles if t])
+    return tidy(
+        first[place], frame, name, first_line=lines, short=short, titles=[t for t in titles if t], between=between
+    )
 
 
 def _cut(head: str, whole: bool) -> tuple[str, list[list[str]], list[int]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from salesforecast.errors import DataError
 from salesforecast.tables import examples
 
+SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}  # between the values of a line
 AHEAD = 30  # lines among which the headers are looked for
 TAIL = 25  # rows at the end among which footers are looked for
 
@@ -99,6 +100,7 @@ def tidy(
     first_line: int,
     short: Sequence[int] = (),
     titles: Sequence[str] = (),
+    between: str = "",
 ) -> tuple[pd.DataFrame, str, str]:
     """The rows under their headers, without blank ones and footers; what was dropped; which rows were filled up.
 
@@ -109,7 +111,7 @@ def tidy(
     """
     while len(row) > frame.shape[1] and not row[-1].strip():
         row = row[:-1]
-    frame = _within(row, frame, name, first_line)
+    frame = _within(row, frame, name, first_line, between)
     told = [f"{len(titles):,} above the headers, e.g. {examples(titles)}"] if titles else []
     frame, blanks = _without_blanks(frame)
     frame, footers = _without_footers(frame)
@@ -121,17 +123,22 @@ def tidy(
     return frame.reset_index(drop=True), "; ".join(told + blanks + footers), filled
 
 
-def _within(row: Sequence[str], frame: pd.DataFrame, name: str, first_line: int) -> pd.DataFrame:
+def _within(row: Sequence[str], frame: pd.DataFrame, name: str, first_line: int, between: str) -> pd.DataFrame:
     beyond = frame.iloc[:, len(row) :]
     spilled = pd.Series(False, index=frame.index)
     for c in beyond:
         spilled |= beyond[c].str.strip().ne("")
     if spilled.any():
         lines = (frame.index[spilled] + first_line).tolist()
-        raise DataError(
-            f"{name} has more values than headers in {len(lines):,} lines, e.g. line {lines[0]:,}: perhaps a comma stands "
-            f"in a value without quotes. Export it again with quoted values."
+        why = (
+            f"perhaps {SIGNS[between]} stands in a value without quotes. Export it again with quoted values."
+            if between
+            else "perhaps something stands beside the table. Take it out of the sheet."
         )
+        where = (
+            f"in 1 line, line {lines[0]:,}" if len(lines) == 1 else f"in {len(lines):,} lines, e.g. line {lines[0]:,}"
+        )
+        raise DataError(f"{name} has more values than headers {where}: {why}")
     missing = range(frame.shape[1], len(row))
     return pd.concat([frame.iloc[:, : len(row)], pd.DataFrame("", index=frame.index, columns=list(missing), dtype="str")],
                      axis=1) if len(missing) else frame.iloc[:, : len(row)]  # fmt: skip

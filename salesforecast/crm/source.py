@@ -19,6 +19,12 @@ from salesforecast.crm.sheets import Sheet, plain
 from salesforecast.errors import DataError, SettingError, unknown
 from salesforecast.tables import TABLES, Settings
 
+ORDERS_ALONE = (
+    " Orders alone can be read as deals that were all won: map their lines under [opportunities], any column that is always filled as "
+    'the stage, its values as the labels of one [[stage]] with outcome = "won". That opens bookings, targets and the forecast of the '
+    "series; win rates and the funnel need the deals that were lost or are open."
+)
+
 
 @dataclass(frozen=True)
 class Export:
@@ -143,8 +149,10 @@ def _load(path: str | Path, config: str | Path | None) -> Export:
         })  # fmt: skip
     if "opportunities" not in parts:
         broken = next((f" {r.error}" for r in sheets if r.error), "")
+        sold = ORDERS_ALONE if "orders" in parts else ""
         raise DataError(
-            f"None of the files in {path} holds the opportunities: {', '.join(r.sheet.name for r in sheets)}.{broken} "
+            f"None of the files in {path} holds the opportunities, the deals that every report is about: "
+            f"{', '.join(r.sheet.name for r in sheets)}.{broken}{sold} "
             f'Name the file under [opportunities] in a {CONFIG}: files = ["…"]; '
             f"`salesforecast init` writes one to start from."
         )
