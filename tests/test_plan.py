@@ -577,6 +577,7 @@ HOSTILE = [
     "名前",
     " lead",
     "x" * 300,
+    *(first + "y" * 40_000 for first in "ab"),
 ]
 
 
@@ -641,6 +642,14 @@ def test_edits_are_read_back_as_wishes_and_kept_by_the_next_fit(tmp_path):
     fitted = targets.fit(back, edits[edits["kind"] == "pin"])
     assert targets.kept(back, fitted, edits[edits["kind"] == "pin"])["is_kept"].all()
     assert cents(fitted["target"][fitted["region"] == "region E"]).sum() == 350_050
+
+
+def test_a_wish_that_no_cell_of_a_workbook_holds_is_refused_before_it_is_written(tmp_path):
+    names = [f"{i:04} {'n' * 40}" for i in range(1000)]
+    plan = pd.DataFrame({"rep_id": names, "target": 1.0})
+    with pytest.raises(DataError, match="names more than a cell holds under rep_id"):
+        targets.write(plan, tmp_path / "t.xlsx", [{"kind": "pin", "amount": 999, "rep_id": names[1:]}])
+    assert not list(tmp_path.iterdir())
 
 
 def test_moves_and_shares_stand_in_the_workbook_as_what_they_came_to(tmp_path):

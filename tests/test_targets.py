@@ -875,8 +875,14 @@ def test_a_workbook_that_was_edited_is_kept(tmp_path):
     assert "as asked, spread over" in targets.finding_planned(plan, asked, Q("2025Q2"), 19500.0)
     assert "goes on and grows as before" in targets.finding_planned(plan, asked, Q("2025Q2"))
     assert "Name a file" in targets.written(plan, asked)
-    file = tmp_path / "plan.xlsx"
+    file = tmp_path / "new folder" / "plan.xlsx"
     assert "plan.xlsx" in targets.written(plan, asked, str(file))
+    targets.written(plan, asked, str(file), "", "North/1", "")
+    assert sorted(f.name for f in file.parent.iterdir()) == ["plan North-1.xlsx", "plan.xlsx"]
+    with pytest.raises(DataError, match="does not end in .xlsx"):
+        targets.written(plan, asked, str(tmp_path / "plan.csv"))
+    with pytest.raises(DataError, match="cannot be written"):
+        targets.written(plan, asked, str(file / "under a file.xlsx"))
     with pytest.raises(
         SettingError, match="30 cells stand on one side alone, first '2025, 2025Q2, 2025-04, N', in the workbook alone"
     ):

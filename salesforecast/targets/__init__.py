@@ -20,6 +20,7 @@ from salesforecast.targets.changes import changes, finding_changes, kept, standi
 from salesforecast.targets.contradictions import feasible, finding_feasible
 from salesforecast.targets.control import chart_exceptions, exceptions, finding_exceptions, limits, table_exceptions
 from salesforecast.targets.decomposition import baseline, chart_baseline, finding_baseline, margin
+from salesforecast.targets.edits import read
 from salesforecast.targets.fairness import chart_fairness, fairness, finding_fairness, table_fairness
 from salesforecast.targets.fitting import fit
 from salesforecast.targets.gaps import chart_gap, chart_where, finding_gap, finding_where, gap, where
@@ -73,7 +74,7 @@ from salesforecast.targets.sold import sold
 from salesforecast.targets.staffing import ramp, staff
 from salesforecast.targets.staked import cards_headline, stake_gap
 from salesforecast.targets.wishes import wishes
-from salesforecast.targets.workbook import read, write
+from salesforecast.targets.workbook import write
 
 __all__ = [
     "at_grain",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import altair as alt
@@ -10,10 +11,11 @@ import pandas as pd
 from salesforecast import style
 from salesforecast.errors import CannotSay, SettingError
 from salesforecast.periods import ONE_DAY, Period, period, period_at
+from salesforecast.targets.edits import read
 from salesforecast.targets.fitting import fit
 from salesforecast.targets.plan import CENT, levels, texts
 from salesforecast.targets.wishes import wishes
-from salesforecast.targets.workbook import read, write
+from salesforecast.targets.workbook import write
 from salesforecast.text import clean, md
 
 
@@ -131,9 +133,19 @@ def chart_planned(plan: pd.DataFrame, by: str = "month") -> alt.LayerChart:
     )  # fmt: skip
 
 
-def written(plan: pd.DataFrame, asked: pd.DataFrame, file: str = "") -> str:
-    """Write the plan as a workbook, when a file is named; says so in a sentence."""
+def written(plan: pd.DataFrame, asked: pd.DataFrame, file: str = "", *only: str) -> str:
+    """Write the plan as a workbook, when a file is named; says so in a sentence.
+
+    Parameters
+    ----------
+    plan, asked : DataFrame
+        From `planned`.
+    file : str
+    *only : str
+        What the page is limited to, which the file's name gets behind it: each team has a file of its own.
+    """
     if not file:
         return "Name a file by the parameter `workbook` to have the plan as an Excel workbook that can be edited and read back."
-    made = write(plan, file, asked)
+    limited = [re.sub(r"\W+", "-", part)[:60] for part in only if part]
+    made = write(plan, Path(file).with_stem(" ".join([Path(file).stem, *limited])), asked)
     return f"The plan was written to {md(Path(made).name)}; name it by `edited` to have its edits kept."
