@@ -38,11 +38,13 @@ def to_go(weekly: np.ndarray, weeks: np.ndarray, model: Model | None = None) -> 
     >>> to_go(np.full((1, 30), 5.0), np.array([[1, 2]])).round(6).tolist()
     [[5.0, 10.0]]
     """
-    names = tuple(f"{i:06d}" for i in range(len(weekly)))
+    # One more series, as long as any: where past origins begin follows from the longest, and must not hang on later days.
+    every = np.vstack([weekly, np.ones(weekly.shape[1])])
+    names = tuple(f"{i:06d}" for i in range(len(every)))
     first = pd.Timestamp("2001-01-01")  # a Monday like any other: only the order of the weeks matters
-    panel = Panel(names, weekly, pd.date_range(first, periods=weekly.shape[1], freq="W-MON"), "W-MON", A_QUARTER)
+    panel = Panel(names, every, pd.date_range(first, periods=weekly.shape[1], freq="W-MON"), "W-MON", A_QUARTER)
     h = max(int(np.max(weeks)), 1)
-    means = forecast(fit(panel, {"series": model or Ensemble()}), h)["mean"].to_numpy().reshape(len(weekly), h)
+    means = forecast(fit(panel, {"series": model or Ensemble()}), h)["mean"].to_numpy().reshape(len(every), h)[:-1]
     upto = np.column_stack([np.zeros(len(means)), means.cumsum(axis=1)])
     wanted = np.asarray(weeks)
     return np.take_along_axis(upto, wanted.reshape(len(means), -1), axis=1).reshape(wanted.shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,10 @@ from joblib import Parallel, delayed
 from salesforecast import periods
 from salesforecast.errors import MissingTable, SettingError, TooLittleData, unknown
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.pipeline import commits, models, panels, simple, weeks
-from salesforecast.tables import NOT_RECORDED, Crm
+from salesforecast.pipeline import models, panels, simple, weeks
+from salesforecast.pipeline.origins import Beside, Said, beside, days_of, said_at
+from salesforecast.tables import Crm
 
-DRAWS = 1000
-HISTORY = 208  # weeks
 EVERY = {"quarter": "Q", "month": "M"}
 
 
@@ -39,10 +37,10 @@ class Backtest:
     ----------
     origins : DataFrame
         One row per period and origin, the earliest first: period, origin (day), weeks_to_go, since, last (the first and the
-        last day of the period), booked (money by that day), open, new (money the
-        pipeline model expected of open deals and of deals to come), actual_open, actual_new (what they brought), actual (the
-        period's bookings; all three missing while it is not over), floor (the standard deviation that even perfect
-        probabilities leave, money), learnt (weeks of closings known when the model was fitted), told (flag: a history told the stages that it learnt from).
+        last day of the period), booked (money by that day), open, new (money the pipeline model expected of open deals and of
+        deals to come), actual_open, actual_new (what they brought), actual (the period's bookings; all three missing while it
+        is not over), floor (the standard deviation that even perfect probabilities leave, money), learnt (weeks of closings
+        known when the model was fitted), told (flag: a history told the stages that it learnt from).
     methods : DataFrame
         period, origin, weeks_to_go, method, mean (the period's total, money), actual.
     windows : DataFrame
@@ -99,30 +97,6 @@ class Backtest:
         known = weeks.working_days((day + 1)[:, None], day[:, None] + 7 * self.ahead)
         both = zip(left, known, ahead, strict=True)
         return np.array([np.interp(n, np.r_[0, upto], np.r_[0.0, brought]) for n, upto, brought in both])
-
-
-@dataclass(frozen=True)
-class _Beside:
-    """What the forecast takes from outside the deals: the CRM's probabilities, the calls, who is in which team; and the seed."""
-
-    probability: pd.Series | None
-    calls: pd.DataFrame
-    people: pd.DataFrame
-    seed: int
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What was said at one origin: its rows of the frames and arrays of `Backtest`, and what the model expects."""
-
-    origin: dict[str, Any]
-    methods: dict[str, float]
-    windows: pd.DataFrame
-    commits: pd.DataFrame
-    draws: np.ndarray
-    weekly: np.ndarray
-    deals: pd.DataFrame
-    outlook: models.Ahead
 
 
 def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", seed: int = 0) -> Backtest:
@@ -185,7 +159,7 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
         if crm.first_day <= day and _is_past(p, day, crm)
     ]
     days = sorted({*ends, *(day for _, day, _ in origins)})
-    beside = _Beside(_probability(crm), commits.calls(crm), commits.people(crm), seed)
+    other = beside(crm, seed)
     fits = {eve(p.since, start) for p, _, _ in origins}
     known = dict(zip(days, Parallel()(delayed(_seen)(small, day, day in fits) for day in days), strict=True))
     past = [simple.Origin(p, day, w, known[day].panel) for p, day, w in origins]
@@ -199,7 +173,7 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
         if learnt and day > crm.first_day:
             first = known[day] if day in known else _seen(small, day, True)
             jobs.append(
-                delayed(_quarterly)(first, start, pd.concat(learnt), mine, [known[o.day] for o in mine], past, beside)
+                delayed(_quarterly)(first, start, pd.concat(learnt), mine, [known[o.day] for o in mine], past, other)
             )
     done = [found for found in Parallel()(jobs) if found is not None]
     said, fitted = [one for _, all_said in done for one in all_said], {model.day: model for model, _ in done}
@@ -211,7 +185,7 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
     now = None
     if period is not None:
         learnt = [known[d].panel for d in ends if d < crm.as_of]
-        now, today = _now(small, period, learnt, past, fitted, beside)
+        now, today = _now(small, period, learnt, past, fitted, other)
         said.append(today)
     return _backtest(said, won, crm.as_of, now, fitted, seed)
 
@@ -222,7 +196,7 @@ def _is_past(period: Period, day: pd.Timestamp, crm: Crm) -> bool:
 
 
 def _backtest(
-    said: list[_Said],
+    said: list[Said],
     won: pd.DataFrame,
     as_of: pd.Timestamp,
     now: Now | None,
@@ -268,17 +242,6 @@ def coming(period: Period, as_of: pd.Timestamp) -> Period:
     return period
 
 
-def days_of(period: Period) -> list[tuple[pd.Timestamp, int]]:
-    """The days on which a period is forecast: the day before it begins, then the same number of weeks before its end.
-
-    >>> [(f"{day:%m-%d}", w) for day, w in days_of(periods.period("2025-06"))]
-    [('05-31', 4), ('06-09', 3), ('06-16', 2), ('06-23', 1)]
-    """
-    eve, last = period.since - ONE_DAY, period.until - ONE_DAY
-    first = round((last - eve).days / 7)
-    return [(eve, first), *((last - pd.Timedelta(days=7 * w), w) for w in range(first - 1, 0, -1))]
-
-
 def _seen(crm: Crm, day: pd.Timestamp, to_fit: bool) -> models.Seen:
     return models.seen(crm.at(day), to_fit=to_fit)
 
@@ -290,51 +253,16 @@ def _quarterly(
     origins: list[simple.Origin],
     seen: list[models.Seen],
     past: list[simple.Origin],
-    beside: _Beside,
-) -> tuple[models.Model, list[_Said]] | None:
+    other: Beside,
+) -> tuple[models.Model, list[Said]] | None:
     """The model fitted the day before a quarter began, and the forecasts of its origins."""
     try:
         model = models.fit(learnt, first, start)
     except TooLittleData:
         return None
     return model, [
-        _forecast(model, o, known, simple.like(o, past), beside) for o, known in zip(origins, seen, strict=True)
+        said_at(model, o, known, simple.like(o, past), other) for o, known in zip(origins, seen, strict=True)
     ]
-
-
-def _forecast(
-    model: models.Model, here: simple.Origin, known: models.Seen, before: list[simple.Origin], beside: _Beside
-) -> _Said:
-    """What the model and the simple methods say at one origin; `before` are those of earlier periods, as long before their ends."""
-    many = days_of(here.period)[0][1]
-    ends = np.datetime64(here.day, "D") + 7 * np.arange(1, many + 1)
-    last = np.datetime64(here.last, "D")
-    spans = models.ahead(model, known, np.unique(np.r_[ends, last]))
-    outlook = models.until(spans, last)
-    booked = simple.between(known.won, here.period.since, here.day)
-    one = np.zeros(len(outlook.deals), dtype=int), np.zeros(len(outlook.kinds), dtype=int)
-    drawn = models.draw(model, outlook, *one, n=DRAWS, seed=beside.seed)[0, :, 0]
-    totals, coming = simple.forecasts(here, known.won, before, beside.probability, many)
-    totals["pipeline"] = booked + outlook.open[0] + outlook.new[0]
-    said = commits.said(beside.calls, beside.people, known.won, here.period, here.day)
-    if len(said):
-        totals["human_commit"] = float(said["corrected"].iloc[-1])
-    money = (spans.open + spans.new).cumsum()[np.searchsorted(spans.ends, ends)]
-    return _Said(
-        {
-            "period": here.period.label, "origin": here.day, "weeks_to_go": here.weeks_to_go, "since": here.period.since,
-            "last": here.last, "booked": booked, "open": outlook.open[0], "new": outlook.new[0], "floor": drawn.std(),
-            "learnt": (model.day - known.won["closed_date"].min()).days / 7,
-            "told": bool(set(model.open.levels["stage"]) - {NOT_RECORDED}),
-        },
-        totals,
-        coming.assign(origin=here.day, pipeline=money).reset_index(),
-        said,
-        drawn,
-        _weekly(known.won, here.day),
-        outlook.deals[["opportunity_id", "worth"]].assign(chance=outlook.won[:, 0]),
-        outlook,
-    )  # fmt: skip
 
 
 def _came(windows: pd.DataFrame, won: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
@@ -354,8 +282,8 @@ def _now(
     learnt: list[pd.DataFrame],
     past: list[simple.Origin],
     fitted: dict[pd.Timestamp, models.Model],
-    beside: _Beside,
-) -> tuple[Now, _Said]:
+    other: Beside,
+) -> tuple[Now, Said]:
     """The forecast as of today, by a model fitted where the backtest fits its own, the day before the quarter began; where the
     data are too young for that, by one fitted to all known today. It is added to those fitted.
     """
@@ -370,7 +298,7 @@ def _now(
             fitted[day] = models.fit(panel, seen, start)
     here = simple.Origin(period, crm.as_of, max(1, round((last - crm.as_of).days / 7)), seen.panel)
     before = [_as_long_before(o, here, crm) for o in simple.like(here, past)[-simple.BACK :]]
-    said = _forecast(fitted[day], here, seen, before, beside)
+    said = said_at(fitted[day], here, seen, before, other)
     return Now(period, fitted[day], seen, said.outlook), said
 
 
@@ -387,15 +315,6 @@ def eve(day: pd.Timestamp, fiscal_year_start: int = 1) -> pd.Timestamp:
     Timestamp('2025-03-31 00:00:00')
     """
     return periods.period_at(day, "Q", fiscal_year_start).since - ONE_DAY
-
-
-def _weekly(won: pd.DataFrame, day: pd.Timestamp) -> np.ndarray:
-    """The bookings of each seven days up to the day, the newest last; missing before the first win."""
-    ago = ((day - won["closed_date"]).dt.days // 7).to_numpy()
-    inside = (ago >= 0) & (ago < HISTORY)
-    sums = np.bincount(ago[inside].astype(int), weights=won["amount"].to_numpy()[inside], minlength=HISTORY)
-    whole = (day - won["closed_date"].min()).days // 7
-    return np.where(np.arange(HISTORY) < max(whole, 1), sums, np.nan)[::-1]
 
 
 def _over(crm: Crm, every: str) -> list[Period]:
@@ -415,12 +334,3 @@ def _week_ends(crm: Crm) -> list[pd.Timestamp]:
     first, last = weeks.number(pd.DatetimeIndex([crm.first_day, crm.as_of]), start)
     ends = pd.DatetimeIndex(weeks.last_day(np.arange(first, last + 1), start))
     return [day for day in ends if crm.first_day <= day <= crm.as_of]
-
-
-def _probability(crm: Crm) -> pd.Series | None:
-    """The CRM's probability of each open stage, as it is set today."""
-    deals = crm.opportunities
-    if "probability" not in deals:
-        return None
-    now = deals[(deals["outcome"] == "open") & deals["probability"].notna()]
-    return now.groupby("stage")["probability"].median() if len(now) else None
