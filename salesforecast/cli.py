@@ -243,11 +243,15 @@ def _lab(args: argparse.Namespace) -> int:
 
     data = args.data or _sample_data(Path())
     crm, _ = clean(load(data, args.config))
-    period = (
-        period_at(crm.as_of + ONE_DAY, "Q", crm.settings.fiscal_year_start).previous().label
-    )  # the last that is over
+    span = period_at(crm.as_of + ONE_DAY, "Q", crm.settings.fiscal_year_start).previous()  # the last that is over
     config = str(args.config.resolve()) if args.config else ""
-    copied = lab.prepare(args.folder, data=str(data.resolve()), config=config, period=period)
+    told = {
+        "data": str(data.resolve()),
+        "config": config,
+        "period": span.label,
+        "then": f"{span.since - ONE_DAY:%Y-%m-%d}",
+    }
+    copied = lab.prepare(args.folder, **told)
     kept = "" if copied else "; all were there already and are as you left them"
     print(f"Your notebooks: {_shown(args.folder)} ({len(copied)} copied{kept}). To stop: Ctrl+C.", flush=True)
     options = [*(["--no-browser"] if args.no_browser else []), *([f"--port={args.port}"] if args.port else [])]

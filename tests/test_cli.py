@@ -32,6 +32,8 @@ def run(capsys, *args):
         (["report", "--data", "{good}", "--period", "2025Q1", "--config", "{nowhere}"], "There is no config file"),
         (["report", "--data", "{good}", "--period", "2025Q1", "--jobs", "0"], "--jobs is 0; it is 1 or more"),
         (["report", "--data", "{good}", "--period", "2025Q1", "--each", "team"], "No deal has a team, so there is nothing to make a report for each of"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "team=North", "-p", "rep=Bo", "-p", "apart=9"],
+         "There is no team 'North'. Known: none. There is no rep 'Bo'. Known: none. There is no owner '9' to set apart"),
         (["check", "{keyless}"], "the column for opportunity_id is missing"),
         (["check", "{blank}"], "opportunities.csv is empty"),
         (["sample", "{good}"], "exists and is not an empty folder"),

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import browser
 import pytest
 
 from conftest import ROOT, SAMPLE
-from salesforecast import cli, lab, report
+from salesforecast import cli, lab, quality, report
 
 
 def test_the_copies_hold_the_analysts_data_and_are_not_written_over(tmp_path):
@@ -97,3 +98,22 @@ def test_jupyterlab_draws_the_charts_of_a_notebook_without_a_network(address, tm
         assert "Every analysis is possible with these data." in page
         assert tab.run("document.querySelectorAll('.jp-RenderedHTMLCommon table').length") >= 3
         assert tab.run("document.body.dataset.jpThemeLight") == str(not dark).lower()
+
+
+def test_the_playground_runs_on_data_without_teams_and_segments(tmp_path, write):
+    rows = "".join(f"{i},Won,won,{100 + i},2024-{i % 12 + 1:02}-01,2025-02-{i % 28 + 1:02}\n" for i in range(60))
+    where = write(opportunities="opportunity_id,stage,outcome,amount,created_date,closed_date\n" + rows)
+    said = {"data": str(where), "period": "2025Q1"}
+    (outcome,) = report.run(["playground"], tmp_path / "out", parameters=said)
+    assert outcome.status == "ok", outcome.error
+    assert "This needs the team, region, product or rep of each deal" in (tmp_path / "out/playground.html").read_text(
+        "utf-8"
+    )
+
+
+def test_a_part_of_the_company_is_taken_from_its_data(sample):
+    (column, value), = quality.part(sample).items()  # fmt: skip
+    assert column == "team" and (sample.deals["team"] == value).sum() == sample.deals["team"].value_counts().max()
+    assert quality.part(sample, "South") == {"team": "South"}
+    without = replace(sample, tables={n: t for n, t in sample.tables.items() if n != "reps"})
+    assert list(quality.part(without)) == ["product"]

@@ -6,7 +6,7 @@ import pytest
 
 from salesforecast import style
 from salesforecast.errors import SettingError, TooLittleData
-from salesforecast.forecasting import shown
+from salesforecast.forecasting import Naive, Panel, SeasonalNaive, shown
 
 MONTHS = pd.date_range("2025-01-01", periods=4, freq="MS")
 
@@ -66,8 +66,10 @@ def test_years_are_compared_by_halves_and_months_without_two_seasons_are_not_com
     said = shown.finding_series(history(100_000, 300_000, 200_000), two)
     assert said == (
         "**3 months** of history, $200 thousand a month on average, too little to say whether it grows. "
-        "4 rows of the table are not in it."
+        "4 rows of the opportunities are left out."
     )
+    one = pd.DataFrame({"reason": ["a"], "n": [1], "amount": [1.0]})
+    assert shown.finding_series(history(5.0), one).endswith("1 row of the opportunities is left out.")
     assert "too little to say" in shown.finding_series(history(*[0.0] * 30), NONE)
 
 
@@ -113,10 +115,42 @@ def test_coverage_counts_what_lies_within_and_overlapping_forecasts_as_one():
     said = shown.finding_coverage(pd.DataFrame([got]), "m")
     assert (
         "80% intervals of **m** held 50% of 6 outcomes" in said
-        and "which is what they say, as far as so few can tell" in said
+        and "so they are perhaps too narrow, which so few cannot tell from chance" in said
     )
-    sure = pd.DataFrame([got.to_dict() | {"lower": 0.4, "upper": 0.6}])
-    assert "which is not what they say" in shown.finding_coverage(sure, "m")
+
+
+@pytest.mark.parametrize(
+    ("share", "lower", "upper", "verdict"),
+    [
+        (0.97, 0.72, 1.0, "so they are perhaps too wide, which so few cannot tell from chance."),
+        (0.97, 0.90, 1.0, "so they are too wide."),
+        (0.50, 0.40, 0.6, "so they are too narrow."),
+        (0.83, 0.55, 0.95, "which is what they say, as far as so few can tell."),
+    ],
+)
+def test_intervals_that_hold_far_more_than_they_say_are_called_too_wide(share, lower, upper, verdict):
+    row = {"model": "m", "n": 36, "held": 36 * share, "share": share, "lower": lower, "upper": upper, "level": 0.8}
+    assert shown.finding_coverage(pd.DataFrame([row]), "m").endswith(verdict)
+
+
+def test_the_model_taken_is_the_one_that_erred_least_and_is_held_against_the_plain_one():
+    judged = scores(seasonal_naive=(1.2, 0.30), ensemble=(0.9, 0.22), mean=(1.0, 0.20))
+    assert shown.best(judged) == "ensemble" and shown.rivals(judged) == ("ensemble", "seasonal naive")
+    assert shown.rivals(scores(seasonal_naive=(0.8, 0.3), ensemble=(1, 0.2), mean=(0.9, 0.2))) == (
+        "seasonal naive",
+        "mean",
+    )
+    unjudged = judged.assign(mase=np.nan)
+    assert shown.best(unjudged) == "ensemble"
+
+
+def test_a_year_ago_is_not_named_where_there_is_none():
+    models = {"seasonal naive": SeasonalNaive(), "last value": Naive()}
+    for months, names in ((10, ["last value"]), (15, ["last value"]), (16, ["seasonal naive", "last value"])):
+        assert list(shown.possible(models, Panel.of(history(*range(1, months + 1))), 3)) == names
+    said = shown.finding_accuracy(scores(last_value=(1.2, 0.30), mean=(0.9, 0.25)))
+    assert "less than last value by the scaled error" in said and "seasonal" not in said
+    assert shown.rivals(scores(last_value=(1.2, 0.30), mean=(0.9, 0.25))) == ("mean", "last value")
 
 
 def test_the_ledger_says_on_which_side_it_missed():

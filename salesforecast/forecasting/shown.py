@@ -5,7 +5,7 @@ Figures in charts have four significant digits: the last ones of a fit differ be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import altair as alt
@@ -15,7 +15,8 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.errors import TooLittleData, unknown
 from salesforecast.forecasting.accuracy import scored
-from salesforecast.forecasting.panel import Panel
+from salesforecast.forecasting.models import SeasonalNaive
+from salesforecast.forecasting.panel import Model, Panel
 from salesforecast.formats import Format, between, money, percent, plural, speaker
 from salesforecast.text import md, opening
 
@@ -23,17 +24,21 @@ WORDS = {
     "horizon": "periods_ahead", "mase": "scaled_error", "wape": "off_by", "bias": "mean_error", "relative_bias": "bias",
     "difference": "error_difference",
 }  # fmt: skip
+PLAIN = ("seasonal naive", "last value")  # who does not beat them needs no model
+NEAR = 0.05  # a share this near to what was said is what was said
 MONTH = {"MS": "month", "QS": "quarter", "W": "week", "YS": "year"}
 
 
 # ---- the series -------------------------------------------------------------------------------------------------------
 
 
-def finding_series(series: pd.DataFrame, left_out: pd.DataFrame, *, fmt: Format = money) -> str:
+def finding_series(
+    series: pd.DataFrame, left_out: pd.DataFrame, *, of: str = "opportunities", fmt: Format = money
+) -> str:
     """One sentence: by how much the last season beat the one before, whether chance does as much, and what is not in it.
 
     Where there is no season the halves of the history are compared. Chance is judged by the changes from each period to its like
-    (Student's t, 95%); several series are added up.
+    (Student's t, 95%); several series are added up. `of` is the table whose rows are left out.
     """
     from scipy.stats import t
 
@@ -54,10 +59,9 @@ def finding_series(series: pd.DataFrame, left_out: pd.DataFrame, *, fmt: Format 
             f"before, {verdict} (95% interval {between(low, high, percent)}); {usual}, from which a {period} typically lies "
             f"{percent(values.std(ddof=1) / values.mean())} off."
         )
-    missing = (
-        f"{plural(left_out['n'].sum(), 'row')} of the table are not in it." if len(left_out) else "No row is left out."
-    )
-    return f"{said} {missing}"
+    n = int(left_out["n"].sum())
+    missing = f"{plural(n, 'row')} of the {of} {'is' if n == 1 else 'are'}" if n else "No row is"
+    return f"{said} {missing} left out."
 
 
 def chart_series(series: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart:
@@ -73,7 +77,29 @@ def chart_series(series: pd.DataFrame, *, fmt: Format = money) -> alt.LayerChart
 # ---- which model ------------------------------------------------------------------------------------------------------
 
 
-def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> str:
+def possible(models: Mapping[str, Model], panel: Panel, h: int) -> dict[str, Model]:
+    """The models that can be judged on the history: to repeat a season, one has to be there before what is judged."""
+    a_season = len(panel.periods) - h > panel.season
+    return {name: model for name, model in models.items() if a_season or not isinstance(model, SeasonalNaive)}
+
+
+def best(scores: pd.DataFrame) -> str:
+    """The model with the smallest scaled error at past origins; the ensemble where none can be judged."""
+    known = scores.dropna(subset="mase")
+    return str(known.loc[known["mase"].idxmin(), "model"]) if len(known) else "ensemble"
+
+
+def rivals(scores: pd.DataFrame) -> tuple[str, str]:
+    """The best model and what to hold against it: the plain one, or the next best where the plain one is the best."""
+    first, plain = best(scores), _plain(scores)
+    return first, plain if plain != first else best(scores[scores["model"] != first])
+
+
+def _plain(scores: pd.DataFrame) -> str:
+    return next((name for name in PLAIN if name in set(scores["model"])), PLAIN[0])
+
+
+def finding_accuracy(scores: pd.DataFrame, against: str = "") -> str:
     """One sentence: the model with the smallest error at past origins, compared with a plain one.
 
     Parameters
@@ -81,21 +107,22 @@ def finding_accuracy(scores: pd.DataFrame, against: str = "seasonal naive") -> s
     scores : DataFrame
         From `accuracy` by model, with mase and wape.
     against : str
-        The plain model.
+        The plain model; empty: seasonal naive, or the last value where that cannot be judged.
     """
+    against = against or _plain(scores)
     if against not in set(scores["model"]):
         raise unknown("model", against, sorted(set(scores["model"])))
     if scores["mase"].isna().all():
         raise TooLittleData(
             "The history is too short to judge a model by: no past error can be set beside that of a season before."
         )
-    best, plain = scores.loc[scores["mase"].idxmin()], scores.set_index("model").loc[against]
-    n = plural(best["n"], "forecast")
-    if best["model"] == against:
+    first, plain = scores.loc[scores["mase"].idxmin()], scores.set_index("model").loc[against]
+    n = plural(first["n"], "forecast")
+    if first["model"] == against:
         return f"**No model beats {md(against)}** in {n}: it is {percent(plain['wape'])} off."
     return (
-        f"**{opening(best['model'])}** errs least in {n} of the past, {percent(1 - best['mase'] / plain['mase'])} less than "
-        f"{md(against)} by the scaled error; in all it is {percent(best['wape'])} off, {md(against)} {percent(plain['wape'])}."
+        f"**{opening(first['model'])}** errs least in {n} of the past, {percent(1 - first['mase'] / plain['mase'])} less than "
+        f"{md(against)} by the scaled error; in all it is {percent(first['wape'])} off, {md(against)} {percent(plain['wape'])}."
     )
 
 
@@ -187,8 +214,13 @@ def finding_coverage(coverage: pd.DataFrame, model: str) -> str:
     if model not in set(coverage["model"]):
         raise unknown("model", model, sorted(set(coverage["model"])))
     own = coverage.set_index("model").loc[model]
-    fits = own["lower"] <= own["level"] <= own["upper"]
-    verdict = "which is what they say, as far as so few can tell" if fits else "which is not what they say"
+    wide = "too wide" if own["share"] > own["level"] else "too narrow"
+    if not own["lower"] <= own["level"] <= own["upper"]:
+        verdict = f"so they are {wide}"
+    elif abs(own["share"] - own["level"]) > NEAR:
+        verdict = f"so they are perhaps {wide}, which so few cannot tell from chance"
+    else:
+        verdict = "which is what they say, as far as so few can tell"
     return (
         f"The {percent(own['level'])} intervals of **{md(model)}** held {percent(own['share'])} of {plural(own['n'], 'outcome')} "
         f"(95% interval {between(own['lower'], own['upper'], percent)}), {verdict}."
