@@ -264,11 +264,14 @@ def _check(args: argparse.Namespace) -> int:
     from salesforecast.formats import for_spreadsheet, plural
     from salesforecast.moves import tells_merged
     from salesforecast.quality import analyses
+    from salesforecast.tables import Settings
 
     export = load(args.data, args.config)
     crm, issues = clean(export)
     company = export.settings
-    print(f"Read as: {company.crm}. Company: {company.company}. Currency: {company.currency}")
+    named = company.company if company.company != Settings.company else "not named, set company in salesforecast.toml"
+    assumed = " is assumed, set currency in salesforecast.toml" if export.assumed else ""
+    print(f"Read as: {company.crm}. Company: {named}. Currency: {company.currency}{assumed}.")
     print(f"Evidence: {export.evidence}.")
     print(f"Last record: {crm.as_of:%Y-%m-%d}. When the export was made later, give that day with --as-of.\n\nFiles")
     for file in export.sources.itertuples():
@@ -276,7 +279,7 @@ def _check(args: argparse.Namespace) -> int:
             print(f"  {file.file}: {file.table}, {plural(file.rows, 'row')}")
             unused = ", ".join(c for c in file.unmapped.split(", ") if not tells_merged(c))
             for says, what in (
-                ("", file.why), ("lines that are no rows: ", file.dropped), ("filled up: ", file.filled),
+                ("", file.why), ("read as: ", file.mapped), ("lines that are no rows: ", file.dropped), ("filled up: ", file.filled),
                 ("kept, and used by nothing: ", unused),
             ):  # fmt: skip
                 if what:
@@ -306,7 +309,10 @@ def _check(args: argparse.Namespace) -> int:
         print(f"  {plural(len(proposed), 'proposed correction')}: {args.fixes}")
     print("\nAnalyses")
     for row in analyses(crm).itertuples():
-        print(f"  yes  {row.analysis}" if row.possible else f"  no   {row.analysis}: {row.missing}")
+        print(
+            f"  {'yes' if row.possible else 'no '}  {row.analysis} ({row.needs})"
+            + (f": {row.missing}" if row.missing else "")
+        )
     return 0
 
 

@@ -312,7 +312,7 @@ def analyses(crm: Crm) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        analysis, possible (flag), missing (what to add, in words; "" when possible).
+        analysis, needs (the table and its columns), possible (flag), missing (what to add, in words; "" when possible).
     """
     rows = []
     for table in TABLES.values():
@@ -326,7 +326,8 @@ def analyses(crm: Crm) -> pd.DataFrame:
                 if frame is None
                 else f"fill {', '.join(empty)} of '{table.name}'"
             )
-            rows.append({"analysis": analysis, "possible": not empty, "missing": missing})
+            needs = f"{table.name}: {', '.join(columns)}"
+            rows.append({"analysis": analysis, "needs": needs, "possible": not empty, "missing": missing})
     return pd.DataFrame(rows)
 
 

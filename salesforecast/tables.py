@@ -121,7 +121,10 @@ TABLES: dict[str, Table] = {
             Column("role", "label", "the role"),
             Column("start_date", "date", "first day of work"),
             Column("end_date", "date", "last day of work; empty while here"),
-        ), "the users or the sales team"),
+        ), "the users or the sales team", (
+            ("teams and regions beside each other", ("team", "region")),
+            ("ramp-up of new reps, capacity, hire or help", ("start_date",)),
+        )),
         Table("accounts", ("account_id",), "One customer or prospect.", (
             Column("account_id", "id", "the account's id, as in opportunities", MUST),
             Column("account", "label", "its name", MUST),
@@ -136,7 +139,7 @@ TABLES: dict[str, Table] = {
             Column("family", "label", "its family or series"),
             Column("list_price", "money", "its list price"),
             Column("unit_cost", "money", "what one costs to make or buy"),
-        ), "the products with their list prices"),
+        ), "the products with their list prices", (("forecast by product family", ("family",)),)),
         Table("leads", ("lead_id",), "One person or company that might buy.", (
             Column("lead_id", "id", "the lead's id", MUST),
             Column("created_at", "moment", "when it came in", MUST),
@@ -145,7 +148,10 @@ TABLES: dict[str, Table] = {
             Column("rep_id", "id", "who got it"),
             Column("first_response_at", "moment", "when somebody first answered"),
             Column("opportunity_id", "id", "the deal it became; empty while it has not"),
-        ), "the leads"),
+        ), "the leads", (
+            ("from lead to win, leads dealt out", ("created_at", "rep_id", "opportunity_id")),
+            ("how soon leads are answered", ("first_response_at",)),
+        )),
         Table("touches", ("touch_id",), "One contact of marketing with a lead or an account.", (
             Column("touch_id", "id", "the touch's id", MUST),
             Column("at", "moment", "when", MUST),
@@ -154,7 +160,7 @@ TABLES: dict[str, Table] = {
             Column("lead_id", "id", "the lead it reached"),
             Column("account_id", "id", "or the account"),
             Column("opportunity_id", "id", "or the deal"),
-        ), "the marketing touches (campaign members)"),
+        ), "the marketing touches (campaign members)", (("attribution of wins to touches", ("at", "channel")),)),
         Table("activities", ("activity_id",), "One thing a seller did or planned.", (
             Column("activity_id", "id", "the activity's id", MUST),
             Column("at", "moment", "when it was done; empty while only planned"),
@@ -167,7 +173,10 @@ TABLES: dict[str, Table] = {
             Column("minutes", "count", "how long"),
             Column("cost", "money", "what it cost beside the time"),
             Column("outcome", "label", "what came of it"),
-        ), "the activities (tasks and events)"),
+        ), "the activities (tasks and events)", (
+            ("what reps do, deals nobody works on, tactics", ("at", "type", "opportunity_id")),
+            ("plans and what was done of them", ("planned_at",)),
+        )),
         Table("orders", ("order_line_id",), "One line of an order.", (
             Column("order_line_id", "id", "the line's id", MUST),
             Column("order_date", "date", "the day of the order", MUST),
@@ -190,7 +199,7 @@ TABLES: dict[str, Table] = {
             Column("channel", "label", "for this channel"),
             Column("product_id", "id", "for this product"),
             Column("target", "money", "bookings to reach", MUST),
-        ), "the targets"),
+        ), "the targets", (("attainment, pacing, who is ahead", ("period", "target")),)),
         Table("calls", ("call_id",), "What somebody said that a period would bring; the filled names say whose bookings.", (
             Column("call_id", "id", "the call's id", MUST),
             Column("submitted_at", "moment", "when it was said", MUST),
@@ -208,13 +217,13 @@ TABLES: dict[str, Table] = {
             Column("channel", "label", "the channel", MUST),
             Column("period", "label", "the month: 2025-06", MUST),
             Column("spend", "money", "what was spent", MUST),
-        ), "the marketing spend by channel and month"),
+        ), "the marketing spend by channel and month", (("return on spend, moving the budget", ("spend",)),)),
         Table("costs", ("period", "rep_id", "kind"), "What a seller, or the sales force, cost in a period.", (
             Column("period", "label", "the month: 2025-06", MUST),
             Column("rep_id", "id", "the seller; empty for the sales force as a whole"),
             Column("kind", "label", "salary, commission, travel, training, entertainment", MUST),
             Column("cost", "money", "what it cost", MUST),
-        ), "the costs of the sales force"),
+        ), "the costs of the sales force", (("change after training", ("kind", "rep_id")),)),
         Table("invoices", ("invoice_id",), "One invoice to a customer.", (
             Column("invoice_id", "id", "the invoice's number", MUST),
             Column("opportunity_id", "id", "from which deal"),

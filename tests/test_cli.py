@@ -128,3 +128,23 @@ def test_a_report_from_end_to_end_twice_gives_the_same_bytes(tmp_path):
     assert one == two
     manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
     assert "funnel" in json.dumps(manifest) and str(tmp_path) not in json.dumps(manifest)
+
+
+def test_check_lists_each_header_with_its_column_and_says_what_is_only_assumed(capsys, tmp_path):
+    rows = [row.split(",") for row in DEALS.splitlines()]
+    rows[0] = ["Deal ID", "stage", "outcome", "Value", "created_date", "closed_date"]
+    (tmp_path / "deals.csv").write_text(
+        "\n".join(",".join([*row, "x"]) for row in rows).replace("closed_date,x", "closed_date,Colour") + "\n"
+    )
+    config = '[opportunities]\nfiles = ["deals.csv"]\n[opportunities.columns]\nopportunity_id = "Deal ID"\namount = "Value"\n'
+    config += "".join(f'{column} = "{column}"\n' for column in ("stage", "outcome", "created_date", "closed_date"))
+    (tmp_path / "salesforecast.toml").write_text(config)
+    code, out, _ = run(capsys, "check", tmp_path)
+    assert code == 0
+    assert "Company: not named, set company in salesforecast.toml. Currency: $ is assumed, set currency" in out
+    assert 'read as: opportunity_id = "Deal ID", stage, outcome, amount = "Value", created_date, closed_date\n' in out
+    assert "kept, and used by nothing: Colour\n" in out
+    assert "no   how soon leads are answered (leads: first_response_at): add the leads\n" in out
+    assert "yes  lost value (opportunities: closed_date, amount)\n" in out
+    (tmp_path / "salesforecast.toml").write_text('currency = "EUR"\n' + config)
+    assert "Currency: EUR.\n" in run(capsys, "check", tmp_path)[1]

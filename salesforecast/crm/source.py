@@ -39,13 +39,16 @@ class Export:
     mapping : Mapping
         How it was read, with the analyst's settings.
     sources : DataFrame
-        One row per file, sheet or member: file, table ("" when it was not used), rows, mapped (our columns found),
+        One row per file, sheet or member: file, table ("" when it was not used), rows, mapped (our columns found, each with
+        their header: `amount = "Value"`),
         unmapped (theirs that were kept as they are), why (it was not used, or what was made of it), encoding, dropped
         (lines that are no rows: how many, which, an example), filled (rows with fewer values than headers).
     digest : str
         SHA-256 over the names and bytes of all files read, and of the config.
     evidence : str
         Why it was taken for an export of this CRM.
+    assumed : bool
+        Whether nothing says the currency, neither the config nor the amounts.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -53,6 +56,7 @@ class Export:
     sources: pd.DataFrame
     digest: str
     evidence: str = ""
+    assumed: bool = False
 
     @property
     def settings(self) -> Settings:
@@ -144,7 +148,7 @@ def _load(path: str | Path, config: str | Path | None) -> Export:
         used = unpivot.stage_columns(list(frame.columns), mapping.tables.get(at.table, TableMapping()).entered)
         rest = ", ".join(c for c in frame.columns if c not in ours and c not in used and not c.startswith("_"))
         sources.append({
-            "file": r.sheet.name, "table": at.table, "rows": len(frame), "mapped": ", ".join(ours), "unmapped": rest,
+            "file": r.sheet.name, "table": at.table, "rows": len(frame), "mapped": _mapped(ours, at.named), "unmapped": rest,
             "why": why, **about,
         })  # fmt: skip
     if "opportunities" not in parts:
@@ -163,14 +167,16 @@ def _load(path: str | Path, config: str | Path | None) -> Export:
         if of in frame and "currency" not in frame and (beside := currencies.beside(frame[of])) is not None:
             tables[table] = tables[table].assign(currency=beside)
     usual = currencies.reporting(mapping.settings.currency, ())
-    if "currency" not in declared and (only := currencies.only_one(tables)) not in ("", usual):
+    only = currencies.only_one(tables)
+    if "currency" not in declared and only not in ("", usual):
         mapping = replace(mapping, settings=replace(mapping.settings, currency=only))
     entered = unpivot.entries(tables["opportunities"], mapping.tables["opportunities"].entered)
     if entered is not None and "stage_history" not in tables:
         tables["stage_history"] = entered
     outcomes.name_stages(tables)
     outcomes.complete_stages(tables)
-    return Export(tables, mapping, pd.DataFrame(sources).astype({"rows": "Int64"}), digest.hexdigest(), evidence)
+    return Export(tables, mapping, pd.DataFrame(sources).astype({"rows": "Int64"}), digest.hexdigest(), evidence,
+                  "currency" not in declared and not only)  # fmt: skip
 
 
 def _files(path: str | Path) -> tuple[list[Path], Path]:
@@ -256,6 +262,12 @@ def _ours(sheet: Sheet, at: Place, mapping: Mapping) -> tuple[pd.DataFrame, str]
     frame.insert(0, key, [f"row {i}" for i in range(1, len(frame) + 1)])
     frame[key] = frame[key].astype("str")
     return frame, "; ".join(filter(None, [at.why, f"no header is an id, so {key} is the number of the row"]))
+
+
+def _mapped(ours: list[str], named: dict[str, tuple[str, ...]]) -> str:
+    """Our columns with their headers, as a salesforecast.toml maps them."""
+    said = ((our, [name for name in named.get(our, ()) if name != our]) for our in ours)
+    return ", ".join(f'{our} = "{" | ".join(theirs)}"' if theirs else our for our, theirs in said)
 
 
 def _together(parts: list[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
