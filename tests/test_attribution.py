@@ -397,6 +397,30 @@ def test_scrambled_times_are_found_and_what_needs_the_order_is_refused(evaluatio
         channels.chain_orders(journeys)
 
 
+def test_what_is_not_given_is_said_with_the_reason_and_so_is_the_order_of_the_chain():
+    told_apart = visits(30, after=2, before=2)
+    assert channels.chain_order(told_apart) == 0
+    assert channels.note_attribution(told_apart, channels.chain_order(told_apart)) == (
+        f"Not given: First touch, Last touch, Time decay, Position and Markov. {told_apart.unordered}"
+    )
+    order = channels.chain_order(HAND)
+    assert order == channels.chain_orders(HAND).set_index("chosen").loc[True, "order"] == 1
+    assert channels.note_attribution(HAND, order) == (
+        "Markov looks back on the last touch (order 1), which foretells journeys it was not fitted to best. "
+        "Not given: Time decay. The paths carry no times."
+    )
+    assert "the last 2 touches (order 2)" in channels.note_attribution(HAND, 2)
+
+
+def test_one_touched_journey_is_one():
+    journeys = with_open(told(("Fair", 1, 1)), "open")
+    counts = channels.touched(journeys).assign(touched=[1, 1, 1])
+    assert channels.finding_touched(counts, journeys).endswith("1 touched journey came to nothing, 1 is undecided.")
+    assert channels.finding_touched(counts.assign(touched=[1, 2, 0]), journeys).endswith(
+        "2 touched journeys came to nothing, 0 are undecided."
+    )
+
+
 def test_the_same_touches_in_their_order_are_not_refused(evaluation):
     journeys = scrambled(evaluation, shuffled=False)
     assert journeys.unordered == "" and channels.refused(journeys).empty

@@ -394,9 +394,8 @@ def test_the_parts_of_a_change_add_up_whatever_channels_come_and_go(one, two, me
     assert parts["by_rate"].sum() + parts["by_mix"].sum() == pytest.approx(gap, abs=1e-9 * (1 + abs(gap)))
     np.testing.assert_allclose(found["by_rate"] + found["by_mix"], found["total"], atol=1e-9)
     for side, column in zip(made, ("before_value", "now_value"), strict=True):
-        closed = side["channel"].map(side["channel"].value_counts()) > 0
         if (side["outcome"] != "open").all() and measure == "win_rate":
-            assert total[column] == pytest.approx((side.loc[closed, "outcome"] == "won").mean())
+            assert total[column] == pytest.approx((side["outcome"] == "won").mean())
 
 
 def test_a_change_of_mix_alone_and_of_rate_alone_are_called_so():
@@ -550,6 +549,15 @@ def test_invoices_without_any_day_of_payment_are_not_all_late(sample):
     bills = sample.invoices.assign(paid_date=pd.Series(pd.NaT, index=sample.invoices.index, dtype="datetime64[us]"))
     with pytest.raises(MissingTable, match="paid_date of the invoices, which is empty"):
         channels.collection(replace(sample, tables={**sample.tables, "invoices": bills}), since=SINCE, until=UNTIL)
+
+
+def test_where_every_return_is_negative_no_money_is_sent_anywhere():
+    frame = pd.DataFrame({"channel": ["A", "B"], "margin": 10.0, "return_share": [-0.6, -0.8], "return_share_lower": [-0.7, -0.9],
+                          "return_share_upper": [-0.5, -0.7], "per_hour": [-5.0, -9.0], "first_euro": [1.0, 0.0], "first_hour": [0.6, 0.4]})  # fmt: skip
+    assert channels.finding_returns(frame) == (
+        "By past averages none brought back what it cost: at most $0.40 of margin for each $1 (A), "
+        "an hour brought less than nothing: at most −$5 of margin for each hour (A)."
+    )
 
 
 def test_the_sample_agrees_with_plain_pandas(sample):
@@ -728,14 +736,16 @@ def test_a_channel_that_takes_over_is_a_signal_and_a_good_month_of_all_is_none()
     )
 
 
-def test_false_alarms_come_as_often_as_it_says():
-    rng, said, seen = np.random.default_rng(5), 0.0, 0
-    for _ in range(25):
-        counts = {c: rng.poisson(mean, 16).tolist() for c, mean in (("A", 20), ("B", 12), ("C", 6), ("D", 4))}
+def test_false_alarms_come_as_often_as_it_says(monkeypatch):
+    monkeypatch.setattr(sys.modules["salesforecast.channels.signals"], "SIGMAS", 1.5)  # so that there are some
+    rng, said, seen = np.random.default_rng(5), [], []
+    for _ in range(80):
+        counts = {c: rng.poisson(mean, 18).tolist() for c, mean in (("A", 20), ("B", 12), ("C", 6), ("D", 4))}
         found = channels.signals(winning(counts), period=period("2024Q2"))
-        said += found["false_alarms"].iloc[0]
-        seen += int((found["signal"] != "same").sum())
-    assert 0.2 < said < 3 and seen <= said + 3
+        said.append(found["false_alarms"].iloc[0])
+        seen.append(int((found["signal"] != "same").sum()))
+    apart, error = np.mean(seen) - np.mean(said), np.std(np.array(seen) - said) / np.sqrt(len(seen))
+    assert np.mean(said) > 0.5 and abs(apart) < 2.5 * error, (np.mean(said), np.mean(seen), error)
 
 
 # ---- the messy sheet -------------------------------------------------------------------------------------------------------

@@ -115,8 +115,29 @@ def test_tactics_with_another_aim_are_not_put_in_one_range():
         ("event", "deal opened", 60, 0.02),
     ]
     frame = pd.DataFrame(rows, columns=["tactic", "aim", "tries", "adjusted"])
-    said = channels.finding_tactics(frame, pd.DataFrame({"verdict": ["same"]}))
+    said = channels.finding_tactics(frame, pd.DataFrame({"verdict": ["same"], "aim": "deal moved on"}))
     assert said == "On the same cases **2 tactics cannot be told apart**: 40% to 50% of attempts go with a result."
+
+
+def test_tactics_hardly_used_on_the_same_cases_are_not_said_to_be_alike():
+    frame = pd.DataFrame(
+        {"tactic": ["call", "visit", "demo"], "aim": "deal moved on", "tries": 90, "adjusted": [0.2, 0.5, 0.4]}
+    )
+    pairs = pd.DataFrame({"aim": "deal moved on", "verdict": ["few"] * 3})
+    assert channels.finding_tactics(frame, pairs) == (
+        "**3 tactics cannot be compared**: no two of them were used on the same cases often enough."
+    )
+    some = pairs.assign(verdict=["few", "same", "few"])
+    assert channels.finding_tactics(frame, some).endswith(
+        "20% to 50% of attempts go with a result; 2 of 3 pairs cannot be compared."
+    )
+
+
+def test_the_aim_shown_is_one_with_tactics_to_compare():
+    frame = pd.DataFrame({"tactic": ["call", "visit", "demo"], "aim": ["deal moved on", "deal opened", "deal opened"],
+                          "tries": [900, 60, 60], "adjusted": [0.2, 0.05, 0.04]})  # fmt: skip
+    said = channels.finding_tactics(frame, pd.DataFrame({"verdict": ["same"], "aim": "deal opened"}))
+    assert said == "On the same cases **2 tactics cannot be told apart**: 4% to 5% of attempts go with a result."
 
 
 def test_results_per_hour_are_results_over_the_hours_they_took():
@@ -255,6 +276,12 @@ def test_attempts_of_a_part_are_attempts_of_all(sample):
     pd.testing.assert_series_equal(some["aim"], every["aim"].reindex(some.index))
     mine = sample.activities.set_index("activity_id")["opportunity_id"].reindex(some.index).dropna()
     assert mine.isin(part.opportunities["opportunity_id"]).all()
+
+
+@pytest.mark.parametrize(("months", "said"), [(0.4, "under a month"), (1.2, "1 month"), (2.0, "2 months")])
+def test_how_long_a_trial_takes_is_said_in_the_number_it_is_in(months, said):
+    plan = channels.trial(tries := tried(worked(1)[0]), channels.pairs(tries)).assign(months=months, tries_each=1.0)
+    assert channels.finding_trial(plan).endswith(f"with 1 attempt each, {said} at today's pace.")
 
 
 def test_too_little_is_said():

@@ -8,11 +8,13 @@ from salesforecast.channels.attempts import attempts
 from salesforecast.channels.attribution import (
     agreement,
     attribution,
+    chain_order,
     chain_orders,
     chart_agreement,
     chart_attribution,
     finding_agreement,
     finding_attribution,
+    note_attribution,
     refused,
     side_by_side,
 )
@@ -27,7 +29,7 @@ from salesforecast.channels.collection import (
     finding_complaints,
 )
 from salesforecast.channels.entries import ages, entries, lead_entries, two_years
-from salesforecast.channels.fair import chart_fair, compared, fair, finding_fair
+from salesforecast.channels.fair import chart_fair, fair, finding_fair
 from salesforecast.channels.handoff import (
     by_answer,
     chart_by_answer,
@@ -36,7 +38,7 @@ from salesforecast.channels.handoff import (
     finding_handoff,
     handoff,
 )
-from salesforecast.channels.journeys import journeys
+from salesforecast.channels.journeys import finding_touched, journeys, touched
 from salesforecast.channels.leads import chart_distribution, distribution, fairness, finding_distribution, quality
 from salesforecast.channels.listed import listed
 from salesforecast.channels.paths import Journeys, paths, written_out
@@ -49,7 +51,6 @@ from salesforecast.channels.spending import spending
 from salesforecast.channels.staked import stake_collection, stake_fair, stake_reallocation
 from salesforecast.channels.tactics import chart_tactics, finding_tactics, pairs, tactics
 from salesforecast.channels.testing import arm_size, chart_trial, design_effect, detectable, finding_trial, rule, trial
-from salesforecast.channels.touched import finding_touched, touched
 from salesforecast.channels.waiting import chart_same_age, finding_same_age, same_age
 from salesforecast.periods import years
 
@@ -62,6 +63,7 @@ __all__ = [
     "attempts",
     "attribution",
     "by_answer",
+    "chain_order",
     "chain_orders",
     "change",
     "chart_agreement",
@@ -84,7 +86,6 @@ __all__ = [
     "chart_tactics",
     "chart_trial",
     "collection",
-    "compared",
     "complaints",
     "delay",
     "design_effect",
@@ -120,6 +121,7 @@ __all__ = [
     "judged",
     "lead_entries",
     "listed",
+    "note_attribution",
     "pairs",
     "paths",
     "quality",

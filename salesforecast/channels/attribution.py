@@ -114,7 +114,7 @@ def attribution(
     total, value = steps.won.sum(), (steps.won * steps.value).sum()
     weight = stats.weights(steps.groups, replicates, seed)
     if "Markov" in given and not order:
-        order = int(markov.orders(steps).set_index("chosen").loc[True, "order"])
+        order = chain_order(journeys)
     frames = []
     for name in given:
         if name == "Markov":
@@ -184,6 +184,34 @@ def chain_orders(journeys: Journeys) -> pd.DataFrame:
     if journeys.unordered:
         raise CannotSay(journeys.unordered)
     return markov.orders(credit.steps(journeys))
+
+
+def chain_order(journeys: Journeys) -> int:
+    """The order of the Markov chain that foretells best; 0 where these journeys carry none."""
+    if "Markov" in set(refused(journeys)["method"]) or not len(journeys.touches):
+        return 0
+    return int(chain_orders(journeys).set_index("chosen").loc[True, "order"])
+
+
+def note_attribution(journeys: Journeys, order: int) -> str:
+    """How far back the Markov chain looks, and which methods are not given, and why.
+
+    Parameters
+    ----------
+    journeys : Journeys
+    order : int
+        From `chain_order`.
+    """
+    back = "the last touch" if order == 1 else f"the last {order} touches"
+    said = (
+        [f"Markov looks back on {back} (order {order}), which foretells journeys it was not fitted to best."]
+        if order
+        else []
+    )
+    for why, rows in refused(journeys).groupby("why", sort=False):
+        names = list(rows["method"])
+        said.append(f"Not given: {', '.join(names[:-1])}{' and ' if len(names) > 1 else ''}{names[-1]}. {why}")
+    return " ".join(said)
 
 
 def side_by_side(attribution: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast import keys
-from salesforecast.channels.paths import Journeys, paths
+from salesforecast import keys, style
+from salesforecast.channels.paths import OUTCOMES, Journeys, paths
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY
 from salesforecast.tables import Crm
@@ -154,3 +154,40 @@ def _without_deal(
         "in_time": ~over | (last["at"] + pause >= since), "looks_from": last["at"],
     })  # fmt: skip
     return ends, bare.assign(journey=names)
+
+
+def touched(journeys: Journeys) -> pd.DataFrame:
+    """Journeys by how they ended, how many had a touch in the window, and how many touches these had.
+
+    Returns
+    -------
+    DataFrame
+        One row per outcome, won, lost (or came to nothing), open: outcome, journeys, touched, touched_share (missing over
+        none), touches_each (mean of the touched), value (of the won, touched).
+    """
+    ends = journeys.ends
+    some = ends[ends["touches"] > 0]
+    frame = pd.DataFrame({
+        "outcome": OUTCOMES,
+        "journeys": ends["outcome"].value_counts().reindex(OUTCOMES, fill_value=0).to_numpy("int64"),
+        "touched": some["outcome"].value_counts().reindex(OUTCOMES, fill_value=0).to_numpy("int64"),
+        "touches_each": some.groupby("outcome")["touches"].mean().reindex(OUTCOMES).to_numpy("float64"),
+        "value": some.groupby("outcome")["value"].sum(min_count=1).reindex(OUTCOMES).to_numpy("float64"),
+    })  # fmt: skip
+    frame.insert(3, "touched_share", frame["touched"] / frame["journeys"].where(frame["journeys"] > 0))
+    return frame
+
+
+def finding_touched(touched: pd.DataFrame, journeys: Journeys) -> str:
+    """One sentence: how many wins had a touch on record; only for these credit can be shared."""
+    at = touched.set_index("outcome")
+    won, touched = int(at.loc["won", "journeys"]), int(at.loc["won", "touched"])
+    still = int(at.loc["open", "touched"])
+    if not won:
+        return "Nothing was won in this time, so there is no credit to share."
+    when = f" in the {journeys.window:g} days before" if pd.notna(journeys.window) and journeys.window < 1e6 else ""
+    return (
+        f"**{style.count(touched)} of {style.plural(won, 'win')}** ({style.percent(touched / won)}) had a touch on record{when}; "
+        f"{style.plural(at.loc['lost', 'touched'], 'touched journey')} came to nothing, "
+        f"{style.count(still)} {'is' if still == 1 else 'are'} undecided."
+    )

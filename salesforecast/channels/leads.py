@@ -249,7 +249,7 @@ def finding_distribution(distribution: pd.DataFrame, fairness: pd.DataFrame) -> 
         return f"Leads go to {style.plural(len(distribution), 'rep')} **{words}**{better}."
     first = named.loc[(named["got_ratio"] - 1).abs().idxmax()]
     return (
-        f"**{md(first['rep'])}** got {style.count(first['got'])} leads where an even deal gives {style.count(first['even'])}; "
+        f"**{md(first['rep'])}** got {style.plural(first['got'], 'lead')} where an even deal gives {style.count(first['even'])}; "
         f"{style.plural(len(named), 'rep')} {'is' if len(named) == 1 else 'are'} outside of chance{better}."
     )
 

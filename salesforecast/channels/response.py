@@ -328,18 +328,18 @@ def finding_response(response: pd.DataFrame) -> str:
         why = why.sort_values(ascending=False, kind="stable")
         nothing = response[response["told"] == "may be nothing"]
         hold = bool(((nothing["lower"] <= 0) & (nothing["upper"] >= 0)).all())
-        say = {
+        reasons = {
             "may be nothing": "{} interval holds 0" if hold else f"none is sure enough among {style.count(many)}",
             "budget follows sales": "budgets follow sales", "spend does not vary": "spend hardly varies",
             "moves with season or others": "spend moves with the season or others", "not spent on today": "nothing is spent today",
             UNSOLD: "nothing was sold",
         }  # fmt: skip
-        said = [say[str(told)].format("every" if len(why) == 1 else "the") for told in why.index]
-        reasons = (
+        said = [reasons[str(told)].format("every" if len(why) == 1 else "the") for told in why.index]
+        because = (
             said[0] if len(why) == 1 else "; ".join(f"{w} ({style.count(n)})" for w, n in zip(said, why, strict=True))
         )
         return (
-            f"What the next unit spent brings **cannot be told** for any of {style.plural(many, 'channel')}: {reasons}."
+            f"What the next unit spent brings **cannot be told** for any of {style.plural(many, 'channel')}: {because}."
         )
     best = told.iloc[0]
     say = style.figure(2)

@@ -172,7 +172,10 @@ def finding_returns(returns: pd.DataFrame) -> str:
         each, rivals = (0 if what == "hour" else 1) + known[value].iloc[0], known[known[first] >= RIVAL]
         amount = style.money(each) if what == "hour" or each >= 10 else _cents(each)
         names = [md(c) for c in rivals["channel"].head(3)]
-        if len(rivals) == 1:
+        if each < (0 if what == "hour" else 1):
+            nothing = "an hour brought less than nothing" if what == "hour" else "none brought back what it cost"
+            said.append(f"{nothing}: at most {amount} of {of} for each {what} ({md(known['channel'].iloc[0])})")
+        elif len(rivals) == 1:
             low, high = ((0 if what == "hour" else 1) + rivals[f"{value}_{end}"].iloc[0] for end in ("lower", "upper"))
             between = f"; 90% interval {style.between(low, high, style.money if min(low, high) >= 10 or what == 'hour' else _cents)}"
             said.append(

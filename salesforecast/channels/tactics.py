@@ -172,9 +172,14 @@ def finding_tactics(tactics: pd.DataFrame, pairs: pd.DataFrame) -> str:
     named = pairs[pairs["verdict"] == "above"]
     if named.empty:
         known = _main(tactics)
+        mine = pairs[pairs["aim"] == known["aim"].iloc[0]]
+        many, few = style.plural(len(known), "tactic"), int((mine["verdict"] == "few").sum())
+        if few == len(mine):
+            return f"**{many} cannot be compared**: no two of them were used on the same cases often enough."
+        rest = f"; {few} of {style.plural(len(mine), 'pair')} cannot be compared" if few else ""
         return (
-            f"On the same cases **{len(known)} tactics cannot be told apart**: {style.percent(known['adjusted'].min())} to "
-            f"{style.percent(known['adjusted'].max())} of attempts go with a result."
+            f"On the same cases **{many} cannot be told apart**: {style.percent(known['adjusted'].min())} to "
+            f"{style.percent(known['adjusted'].max())} of attempts go with a result{rest}."
         )
     top = named.iloc[0]
     one, other = (WORDS.get(top[c], top[c]) for c in ("tactic", "other"))
@@ -190,9 +195,11 @@ def _article(noun: str) -> str:
 
 
 def _main(tactics: pd.DataFrame) -> pd.DataFrame:
-    """The compared tactics of the aim with most attempts: what moves a deal on is not held against what opens one."""
+    """The compared tactics of the aim with most attempts, of those with several: moving a deal on is not opening one."""
     known = tactics.dropna(subset="adjusted")
-    return known[known["aim"] == known.groupby("aim")["tries"].sum().idxmax()]
+    aims = known.groupby("aim")["tries"].agg(["size", "sum"])
+    several = aims[aims["size"] > 1]
+    return known[known["aim"] == (aims if several.empty else several)["sum"].idxmax()]
 
 
 def chart_tactics(tactics: pd.DataFrame) -> alt.LayerChart:

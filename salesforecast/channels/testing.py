@@ -192,15 +192,16 @@ def finding_trial(trial: pd.DataFrame) -> str:
     """One sentence: what the trial that matters most takes."""
     row, first, year = _at(trial, 0.05), trial.iloc[0], trial.iloc[len(SPANS) - 1]
     one, other = (WORDS.get(first[c], first[c]) for c in ("tactic", "other"))
-    gap, months = style.points(row["gap_share"]).lstrip("+"), style.figure(0)(row["months"])
+    gap = style.points(row["gap_share"]).lstrip("+")
+    months = style.plural(round(row["months"]), "month") if row["months"] >= 1 else "under a month"
     long = (
         ""
         if row["months"] <= SPANS[-1] or pd.isna(year["gap_share"])
         else f"; a year tells {style.points(year['gap_share']).lstrip('+')}"
     )
     return (
-        f"A trial of **{md(one)} against {md(other)}** tells {gap} with {style.count(row['tries_each'])} attempts each, {months} months at "
-        f"today's pace{long}."
+        f"A trial of **{md(one)} against {md(other)}** tells {gap} with {style.plural(row['tries_each'], 'attempt')} each, "
+        f"{months} at today's pace{long}."
     )
 
 
