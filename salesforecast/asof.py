@@ -49,7 +49,7 @@ def tables_at(
     """
     end = day + pd.Timedelta(days=1)
     then = {
-        name: _activities(frame, end) if name == "activities" and "planned_at" in frame
+        name: _activities(frame, end) if name == "activities" and {"at", "planned_at"} <= set(frame)
         else _months(frame, end) if name in PAID_BY_MONTH
         else _until(frame, [c for c in dates.get(name, ()) if c in frame], end)
         for name, frame in tables.items()

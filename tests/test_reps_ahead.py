@@ -304,15 +304,8 @@ def test_the_periods_are_those_of_the_scorecard_and_nothing_is_zero_where_nobody
     )
 
 
-def test_a_period_not_over_is_brought_to_its_length_and_many_reps_are_cut_to_the_largest(sample):
-    half = sample.at("2025-05-15")
-    found = reps.history(half, period=Q2)
-    now = found[found["period"] == "2025Q2"]["bookings"].sum()
-    d = half.opportunities
-    booked = d[(d["outcome"] == "won") & (d["closed_date"] >= "2025-04-01")]["amount"].sum()
-    assert now == pytest.approx(
-        booked * np.busday_count("2025-04-01", "2025-07-01") / np.busday_count("2025-04-01", "2025-05-16")
-    )
+def test_many_reps_are_cut_to_the_largest(sample):
+    found = reps.history(sample, period=Q2)
     many = pd.concat([found.assign(rep=found["rep"] + f" {i}", rep_id=found["rep_id"] + f" {i}") for i in range(3)])
     spec = style.spec(reps.chart_history(many))
     assert f"the 24 largest of {many['rep_id'].nunique()}" in str(spec["title"]["subtitle"])
@@ -430,12 +423,12 @@ def test_those_behind_are_raised_by_their_shrunk_gap_times_their_deals_and_nobod
 
 
 def test_a_team_named_all_is_a_row_of_its_own_beside_the_total(sample):
-    tables = {name: getattr(sample, name).replace({"team": {"West": "All"}}) for name in ("reps", "targets")}
+    tables = {name: getattr(sample, name).replace({"team": {"North": "All"}}) for name in ("reps", "targets")}
     named = replace(sample, tables=only(sample, **tables))
     card, plain = (reps.scorecard(crm, period=Q2, by="team") for crm in (named, sample))
-    assert card["team"].tolist() == [t.replace("West", "All (team)") for t in plain["team"]]
+    assert card["team"].tolist() == [t.replace("North", "All (team)") for t in plain["team"]]
     pd.testing.assert_frame_equal(card.drop(columns="team"), plain.drop(columns="team"))
-    assert "All \\(team\\)" in reps.finding_scorecard(card, Q2) or "North" in reps.finding_scorecard(card, Q2)
+    assert reps.finding_scorecard(card, Q2).startswith("**All (team)** booked")
     assert style.table(card, total="All").count("<tfoot>") == 1
 
 
@@ -467,8 +460,10 @@ def test_a_training_that_cannot_be_judged_says_exactly_what_is_missing(sample):
             reps.trained(frame, costs, since=YEAR.since, until=YEAR.until)
         return str(told.value)
 
-    assert "hold no training in the year" in said(["R1"], kind="salary")
-    assert said(["new"]).startswith("The costs name 1 rep trained in the year, none of whom closed 10 deals")
+    assert "hold no training in the first three quarters of the year" in said(["R1"], kind="salary")
+    assert said(["new"]).startswith(
+        "The costs name 1 rep first trained in the first three quarters of the year, none of whom closed 10 deals"
+    )
     assert "4 costs of training name no rep" in said(["R1", "new"], 4) and ", one of whom" in said(["R1", "new"], 4)
     assert "All but 1 of the reps" in said([f"R{i}" for i in range(8)])
 

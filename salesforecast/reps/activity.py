@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from salesforecast import stats, style
+from salesforecast import goals, stats, style
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.periods import period as period_of
 from salesforecast.reps.fair import extremes
-from salesforecast.reps.staff import roster
+from salesforecast.reps.staff import roster, work
 from salesforecast.tables import Crm
 
 VISITS = ("visit", "meeting")
@@ -35,9 +35,11 @@ def indicators(crm: Crm, *, period: Period) -> pd.DataFrame:
 
     A *visit* is an activity of type visit or meeting that was done; a *day present* a Monday to Friday on which a rep was
     employed; *bookings* the deals won in the period; *sales* the orders of the period, where there are orders, else the bookings. The cost
-    of a visit is the share of the sales force's costs that the minutes of visits are of all minutes recorded, and what the visits cost
-    beside. A customer is *new* with the first order ever, *lost* when the year since the last order ends in the period.
-    Intervals come from resampling reps; those of counts are Poisson's. What the data do not hold is missing.
+    of a visit is the share of a rep's costs that the minutes of visits are of all minutes recorded, and what the visits cost
+    beside; reps without recorded minutes or without costs are left out of it. What holds costs is of the months whose costs are
+    known. A customer is *new* with the first of the orders in the data, which on the page of a team or a rep are theirs, *lost*
+    when the year since the last one ends in the period. Intervals come from resampling reps; those of counts are Poisson's.
+    What the data do not hold is missing.
 
     Source: Kotler & Keller, Marketing Management, the key indicators of sales-force effectiveness (entertainment cost a call,
     lost customers and orders per hundred calls among them); training cost beside.
@@ -61,72 +63,96 @@ def indicators(crm: Crm, *, period: Period) -> pd.DataFrame:
         When nothing was done in the period.
     """
     now = period.so_far(crm.as_of)
-    done = crm.activities[crm.activities["at"].between(now.since, now.until, inclusive="left")]
-    if done.empty:
+    if not work(crm, "at")["at"].between(now.since, now.until, inclusive="left").any():
         raise TooLittleData(f"No activity was done in {period.label}.")
-    staff = roster(crm)
-    days = _present(staff, now)
-    reps = sorted(set(days.index[days > 0]) | set(done["rep_id"]))
-    visit = done["type"].isin(VISITS)
-    minutes = done.get("minutes", pd.Series(np.nan, index=done.index))
-    timed = visit & minutes.notna()
-    deals = crm.opportunities
-    won = deals[(deals["outcome"] == "won") & deals["closed_date"].between(now.since, now.until, inclusive="left")]
-    orders = crm.orders if "orders" in crm else None
-    ours = orders[orders["order_date"].between(now.since, now.until, inclusive="left")] if orders is not None else None
-    cost, shared = _costs(crm, now)
-    spent = done.get("cost", pd.Series(np.nan, index=done.index)).where(visit)
-
-    def by(rows: pd.DataFrame, values: object = 1.0) -> np.ndarray:
-        """Sums by rep."""
-        sums = pd.Series(values, index=rows.index, dtype="float64").groupby(rows["rep_id"]).sum()
-        return np.asarray(sums.reindex(reps).fillna(0.0))
-
-    visits = by(done[visit])
-    present = days.reindex(reps).fillna(0.0).to_numpy()
-    in_visits, in_all = by(done[timed], minutes[timed]), by(done, minutes.fillna(0))
-    booked = by(won, won["amount"].fillna(0)) if "amount" in won else visits * np.nan
-    every = _by_rep(cost, reps, None)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        of_visits = every.sum(axis=0) * np.where(in_all > 0, in_visits / in_all, 0) if len(every) else visits * np.nan
-    of_visits = of_visits + by(done[visit], spent[visit].fillna(0))
-    entertain, training = _by_rep(cost, reps, "entertainment"), _by_rep(cost, reps, "training")
-    sales = float(ours["net_amount"].sum()) if ours is not None else float(booked.sum())
-    sold = by(ours.dropna(subset="rep_id"), ours.dropna(subset="rep_id")["net_amount"]) if ours is not None else booked
-    share_sold = sold.sum() / sales if sales > 0 else np.nan
-    ordered = _orders(ours, won, reps)
-    weight = stats.weights(len(reps))
-    force = float(cost["cost"].sum() + shared["cost"].sum()) if len(cost) or len(shared) else np.nan
-    extra_training = float(shared.loc[shared["kind"] == "training", "cost"].sum()) if len(shared) else 0.0
+    did = _work(crm, now)
+    cost, shared, paid = _costs(crm, now)
+    spent = _work(crm, paid).reindex(did.index).fillna(0.0).assign(**{
+        kind or "all": cost[cost["kind"].eq(kind) | (kind == "")].groupby("rep_id")["cost"].sum()
+        for kind in ("", "training", "entertainment")
+    }).fillna(0.0)  # fmt: skip
+    timed = (spent["all"] > 0) & (spent["recorded"] > 0)  # of the others it is not known what a visit costs
+    of_visits = (spent["all"] * spent["in_visits"] / spent["recorded"] + spent["beside"]).where(timed, 0.0)
+    training = float(shared.loc[shared["kind"] == "training", "cost"].sum())
+    sold, sales = spent["sold"], _sales(crm, paid)
+    sold = sold * sales / sold.sum() if sold.sum() > 0 else sold * 0 + sales / len(sold)
+    weight = stats.weights(len(did))
 
     def ratio(
-        name: str, top: np.ndarray, bottom: np.ndarray, unit: str, of: str, times: float = 1.0, plus: float = 0.0
+        name: str, top: pd.Series, bottom: pd.Series, unit: str, of: str, times: float = 1.0, plus: float = 0.0
     ) -> tuple:
         with np.errstate(invalid="ignore", divide="ignore"):
-            values = times * (weight @ top + plus) / (weight @ bottom)
+            values = times * (weight @ top.to_numpy() + plus) / (weight @ bottom.to_numpy())
         values = np.where(np.isfinite(values), values, np.nan)
         lower, upper = (float(bound) for bound in stats.quantile_interval(values[1:]))
         if lower == upper:  # the same for each rep: nothing to resample
             lower = upper = np.nan
         return name, values[0], lower, upper, bottom.sum(), of, unit
 
+    visits, present = spent["visits"], (spent["present"] > 0).astype("float64")
     rows = [
-        ratio("Visits per rep and day present", visits, present, "", "rep days"),
-        ratio("Time per contact", in_visits, by(done[timed]), "minutes", "visits with a time"),
-        ratio("Bookings per visit", booked, visits, "money", "visits"),
-        ratio("Cost per visit", of_visits, visits, "money", "visits"),
-        ratio("Training cost per rep", training.sum(axis=0), (present > 0).astype(float), "money", "reps", plus=extra_training),
-        ratio("Entertainment cost per visit", entertain.sum(axis=0), visits, "money", "visits"),
-        ratio("Orders per hundred visits", ordered, visits, "of 100", "visits", times=100),
-        *_customers(orders, now),
-        ratio("Sales-force cost as a share of sales", every.sum(axis=0) if len(every) else visits * np.nan, sold / share_sold
-              if share_sold > 0 else sold * np.nan, "share", "sales", plus=float(shared["cost"].sum()) if len(shared) else 0.0),
-        ratio("Share of recorded time on contacts", by(done[done["type"].isin(CONTACTS)], minutes[done["type"].isin(CONTACTS)].fillna(0)),
-              in_all, "share", "minutes recorded"),
-    ]  # fmt: skip
-    if pd.isna(force):
-        rows = [(*r[:1], np.nan, np.nan, np.nan, *r[4:]) if "ost" in r[0] and "Lost" not in r[0] else r for r in rows]
+        ratio("Visits per rep and day present", did["visits"], did["present"], "", "rep days"),
+        ratio("Time per contact", did["in_visits"], did["timed"], "minutes", "visits with a time"),
+        ratio("Bookings per visit", did["booked"], did["visits"], "money", "visits"),
+        ratio("Cost per visit", of_visits, visits.where(timed, 0.0), "money", "visits"),
+        ratio("Training cost per rep", spent["training"], present, "money", "reps", plus=training),
+        ratio("Entertainment cost per visit", spent["entertainment"], visits, "money", "visits"),
+        ratio("Orders per hundred visits", did["ordered"], did["visits"], "of 100", "visits", times=100),
+        *_customers(crm.orders if "orders" in crm else None, now),
+        ratio(
+            "Sales-force cost as a share of sales",
+            spent["all"],
+            sold,
+            "share",
+            "sales",
+            plus=float(shared["cost"].sum()),
+        ),
+        ratio("Share of recorded time on contacts", did["in_contacts"], did["recorded"], "share", "minutes recorded"),
+    ]
     return pd.DataFrame(rows, columns=["indicator", "value", "lower", "upper", "n", "of", "unit"])
+
+
+def _work(crm: Crm, span: Period) -> pd.DataFrame:
+    """What each rep did and won in the span, of those who were there or did something: days present; visits, of these timed; minutes
+    in_visits, in_contacts and recorded; beside (cost of visits); booked, sold and ordered.
+    """
+    done, deals = _inside(crm.activities, "at", span), crm.opportunities
+    won = _inside(deals[deals["outcome"] == "won"], "closed_date", span)
+    visit = done["type"].isin(VISITS)
+    minutes, cost = (done.get(c, pd.Series(np.nan, index=done.index)) for c in ("minutes", "cost"))
+    booked = won.get("amount", pd.Series(np.nan, index=won.index))
+    days = _present(roster(crm), span)
+    if "reps" in crm:  # how long others were there is not known
+        days = days[days.index.isin(crm.reps["rep_id"])]
+
+    def by(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
+        return values.groupby(rows["rep_id"]).sum() if "rep_id" in rows else pd.Series(dtype="float64")
+
+    sums = {
+        "visits": by(done, visit), "timed": by(done, visit & minutes.notna()), "in_visits": by(done, minutes.where(visit)),
+        "in_contacts": by(done, minutes.where(done["type"].isin(CONTACTS))), "recorded": by(done, minutes),
+        "beside": by(done, cost.where(visit)), "booked": by(won, booked), "sold": by(won, booked), "ordered": by(won, booked * 0 + 1),
+    }  # fmt: skip
+    if "orders" in crm:
+        lines = _inside(crm.orders, "order_date", span)
+        one = lines.drop_duplicates([c for c in ("rep_id", "account_id", "opportunity_id", "order_date") if c in lines])
+        sums |= {"sold": by(lines, lines["net_amount"]), "ordered": by(one, one["net_amount"] * 0 + 1)}
+    reps = sorted(set(days.index[days > 0]) | set(done["rep_id"]))
+    return pd.DataFrame({"present": days, **sums}).reindex(reps).astype("float64").fillna(0.0)
+
+
+def _inside(frame: pd.DataFrame, column: str, span: Period) -> pd.DataFrame:
+    """The rows of the span; none without the column."""
+    if column not in frame:
+        return frame.head(0)
+    return frame[frame[column].between(span.since, span.until, inclusive="left")]
+
+
+def _sales(crm: Crm, span: Period) -> float:
+    """The orders of the span, where there are orders, else the bookings."""
+    if "orders" in crm:
+        return float(_inside(crm.orders, "order_date", span)["net_amount"].sum())
+    return float(_work(crm, span)["booked"].sum())
 
 
 def _present(staff: pd.DataFrame, span: Period) -> pd.Series:
@@ -137,35 +163,16 @@ def _present(staff: pd.DataFrame, span: Period) -> pd.Series:
     return pd.Series(days.astype("float64"), index=staff["rep_id"])
 
 
-def _costs(crm: Crm, span: Period) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The costs of the months that lie in the span: of reps, and of the sales force as a whole."""
-    none = pd.DataFrame(
-        {"rep_id": pd.Series(dtype="str"), "kind": pd.Series(dtype="str"), "cost": pd.Series(dtype="float64")}
-    )
-    if "costs" not in crm:
-        return none, none
-    spans = {label: period_of(label, span.fiscal_year_start) for label in crm.costs["period"].unique()}
-    inside = {label for label, p in spans.items() if p.since >= span.since and p.until <= span.until}
-    costs = crm.costs[crm.costs["period"].isin(inside)]
-    return costs[costs["rep_id"].notna()], costs[costs["rep_id"].isna()]
-
-
-def _by_rep(costs: pd.DataFrame, reps: list[str], kind: str | None) -> np.ndarray:
-    """(kind, rep): costs; of one kind or of all."""
-    chosen = costs if kind is None else costs[costs["kind"] == kind]
-    sums = chosen.groupby("rep_id")["cost"].sum().reindex(reps).fillna(0.0)
-    return sums.to_numpy()[None, :]
-
-
-def _orders(orders: pd.DataFrame | None, won: pd.DataFrame, reps: list[str]) -> np.ndarray:
-    """Orders by rep: lines of one day and account are one order; without a table of orders, the deals won."""
-    if orders is None:
-        return np.asarray(won["rep_id"].value_counts().reindex(reps).fillna(0.0))
-    keys = [c for c in ("rep_id", "account_id", "opportunity_id", "order_date") if c in orders]
-    one = (
-        orders.dropna(subset="rep_id").drop_duplicates(keys) if "rep_id" in orders else orders.head(0).assign(rep_id="")
-    )
-    return np.asarray(one["rep_id"].value_counts().reindex(reps).fillna(0.0))
+def _costs(crm: Crm, span: Period) -> tuple[pd.DataFrame, pd.DataFrame, Period]:
+    """The costs of the months that lie in the span, of reps and of the sales force as a whole, and the part of the span they are of."""
+    none = pd.DataFrame(columns=["period", "rep_id", "kind", "cost"]).astype({"rep_id": "str", "cost": "float64"})
+    costs = crm.costs.reindex(columns=none.columns) if "costs" in crm else none
+    parts = {label: part for label in costs["period"].unique() if (part := goals.inside(str(label), span))}
+    costs = costs[costs["period"].isin(parts)]
+    since = min((p.since for p in parts.values()), default=span.since)
+    until = max((p.until for p in parts.values()), default=span.since)
+    known = costs["rep_id"].notna()
+    return costs[known], costs[~known], replace(span, since=since, until=until)
 
 
 def _customers(orders: pd.DataFrame | None, span: Period) -> list[tuple]:
@@ -238,22 +245,23 @@ def plans(crm: Crm, *, period: Period) -> pd.DataFrame:
     """
     now = period.so_far(crm.as_of)
     acts = crm.activities
-    planned_at = acts.get("planned_at", pd.Series(pd.NaT, index=acts.index, dtype="datetime64[us]"))
+    never = pd.Series(pd.NaT, index=acts.index, dtype="datetime64[us]")
+    at, planned_at = acts.get("at", never), acts.get("planned_at", never)
     planned = planned_at.between(now.since, now.until, inclusive="left")
-    done = acts["at"].between(now.since, now.until, inclusive="left")
+    done = at.between(now.since, now.until, inclusive="left")
     if not (planned | done).any():
         raise TooLittleData(f"Nothing was planned or done in {period.label}.")
     staff = roster(crm)
     frame = staff[["rep_id", "rep"]].assign(**{
         name: staff["rep_id"].map(acts.loc[rows, "rep_id"].value_counts()).fillna(0).astype("int64")
         for name, rows in (
-            ("planned", planned), ("kept", planned & (acts["at"] < now.until)), ("done", done), ("sudden", done & planned_at.isna()),
+            ("planned", planned), ("kept", planned & (at < now.until)), ("done", done), ("sudden", done & planned_at.isna()),
         )
     })  # fmt: skip
     frame = stats.add_rate(frame, hits="kept", n="planned", name="completion")
     frame["unplanned"] = frame["sudden"] / frame["done"].where(frame["done"] > 0)
     deals = crm.opportunities
-    if "account_id" in deals and "account_id" in acts and "created_date" in deals:
+    if {"rep_id", "account_id", "created_date", "closed_date"} <= set(deals) and "account_id" in acts:
         open_then = (deals["created_date"] < now.until) & ~(deals["closed_date"] < now.since)
         theirs = deals.loc[open_then, ["rep_id", "account_id"]].dropna().drop_duplicates()
         contact = acts["type"].isin(CONTACTS) & acts["account_id"].notna()
@@ -262,10 +270,8 @@ def plans(crm: Crm, *, period: Period) -> pd.DataFrame:
         counts = theirs.groupby("rep_id")["met"].agg(["size", "count"]).reindex(frame["rep_id"]).fillna(0)
         frame["accounts"], frame["reached"] = (counts[c].to_numpy("int64") for c in ("size", "count"))
         frame["coverage"] = frame["reached"] / frame["accounts"].where(frame["accounts"] > 0)
-        year = contact & acts["at"].between(now.until - pd.DateOffset(years=1), now.until, inclusive="left")
-        days = (
-            acts.loc[year, ["rep_id", "account_id"]].assign(day=acts.loc[year, "at"].dt.normalize()).drop_duplicates()
-        )
+        year = contact & at.between(now.until - pd.DateOffset(years=1), now.until, inclusive="left")
+        days = acts.loc[year, ["rep_id", "account_id"]].assign(day=at[year].dt.normalize()).drop_duplicates()
         days = days.sort_values(["rep_id", "account_id", "day"])
         pause = days.groupby(["rep_id", "account_id"])["day"].diff().dt.days
         frame["cadence_days"] = frame["rep_id"].map(pause.groupby(days["rep_id"]).median())
@@ -285,9 +291,10 @@ def finding_plans(plans: pd.DataFrame) -> str:
         reached = f" {style.percent(share)} of the accounts with an open deal were reached."
     if not planned:
         return f"Nothing was planned; {style.plural(done, 'activity')} {'was' if done == 1 else 'were'} done.{reached}"
+    sudden = f"; {style.percent(unplanned)} of what was done was not planned" if done else ""
     return (
-        f"**{style.percent(kept / planned)}** of {style.plural(planned, 'planned activity')} {'was' if planned == 1 else 'were'} done; "
-        f"{style.percent(unplanned)} of what was done was not planned.{reached}"
+        f"**{style.percent(kept / planned)}** of {style.plural(planned, 'planned activity')} {'was' if planned == 1 else 'were'} "
+        f"done{sudden}.{reached}"
     )
 
 

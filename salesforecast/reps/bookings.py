@@ -9,6 +9,7 @@ import pandas as pd
 from salesforecast import style
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import need
+from salesforecast.reps.fair import enumerated
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
 from salesforecast.text import md
@@ -48,7 +49,7 @@ def differences(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Dat
     LMDI-I: Ang (2005).
     """
     deals = crm.deals
-    need(deals, "closed_date", "amount")
+    need(deals, "rep_id", "closed_date", "amount")
     level = next((c for c in LEVELS if c in deals and deals[c].notna().any()), None)
     kind = deals[level].fillna("none") if level else pd.Series("all", index=deals.index)
     deals = deals.assign(kind=kind)
@@ -89,9 +90,18 @@ def shares(differences: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         what, share (they add up to 1; a negative one narrows the spread). Largest first.
+
+    Raises
+    ------
+    TooLittleData
+        When all booked the same.
     """
     known = differences.dropna(subset=["volume"])
     gap = known["difference"] - known["difference"].mean()
+    if (gap.abs() < 1e-9 * known["bookings"].mean()).all():
+        raise TooLittleData(
+            f"The {style.plural(len(known), 'rep')} who won a deal booked the same, so nothing makes them differ."
+        )
     rows = [(words, float((known[name] * gap).sum() / (gap**2).sum())) for name, words in PARTS.items()]
     return pd.DataFrame(rows, columns=["what", "share"]).sort_values("share", ascending=False, ignore_index=True)
 
@@ -106,17 +116,16 @@ def finding_differences(differences: pd.DataFrame, shares: pd.DataFrame, own: pd
             f"**{md(row['rep'])}** booked {style.money(row['bookings'])}, {style.money(abs(row['difference']))} "
             f"{'more' if row['difference'] > 0 else 'less'} than the mean rep: {said}."
         )
-    top, second = shares.iloc[0], shares.iloc[1]
-    winning = shares.loc[shares["what"] == PARTS["winning"], "share"].iloc[0]
-    rate = (
-        ""
-        if PARTS["winning"] in (top["what"], second["what"])
-        else f", the win rate {style.percent(max(0.0, winning))}"
-    )
-    return (
-        f"Of the spread of bookings between reps, **{top['what'].casefold()}** makes {style.percent(top['share'])} and "
-        f"{second['what'].casefold()} {style.percent(second['share'])}{rate}."
-    )
+    top, others = shares.iloc[0], shares.iloc[1:]
+    others = others[(others.index == 1) | (others["what"] == PARTS["winning"])]
+    wider = [f"{what.casefold()} {style.percent(share)}" for what, share in others.to_numpy() if share >= -0.005]
+    narrower = [
+        f"; {what.casefold()} narrows it by {style.percent(-share)}"
+        for what, share in others.to_numpy()
+        if share < -0.005
+    ]
+    said = enumerated([f"**{top['what'].casefold()}** makes {style.percent(top['share'])}", *wider])
+    return f"Of the spread of bookings between reps, {said}{''.join(narrower)}."
 
 
 def _signed(amount: float) -> str:

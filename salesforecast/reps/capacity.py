@@ -183,13 +183,10 @@ def hire_or_improve(
         {"option": name, "worth": d.mean(), "lower_90": np.quantile(d, 0.05), "upper_90": np.quantile(d, 0.95), "cost": cost}
         for name, d, cost in rows
     ])  # fmt: skip
-    if len(gaps) and gaps.iloc[0]["worth"] > 0:
-        top = {
-            "option": "Help at one stage, for one rep",
-            "cost": np.nan,
-            **gaps.iloc[0][["worth", "lower_90", "upper_90"]],
-        }
-        frame = pd.concat([frame, pd.DataFrame([top])], ignore_index=True)
+    top = gaps.head(1)
+    if len(top) and top["worth"].iloc[0] > 0:
+        help_ = top[["worth", "lower_90", "upper_90"]].assign(option="Help at one stage, for one rep", cost=np.nan)
+        frame = pd.concat([frame, help_], ignore_index=True)
     return frame
 
 
@@ -222,7 +219,7 @@ def _behind(
 
 def _cost(crm: Crm) -> float:
     """What a rep costs a year: the costs by rep of the last twelve months over the reps who had any, by month."""
-    if "costs" not in crm:
+    if "costs" not in crm or "rep_id" not in crm.costs:
         return np.nan
     months = pd.period_range(end=crm.as_of + ONE_DAY, periods=13, freq="M")[:-1].astype(str)
     costs = crm.costs[crm.costs["period"].isin(months) & crm.costs["rep_id"].notna()]

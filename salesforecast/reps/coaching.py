@@ -11,22 +11,25 @@ from salesforecast import shrinkage, style
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import horizon, need, observed, reach
 from salesforecast.periods import ONE_DAY
-from salesforecast.reps.fair import RATE, SURE, extremes
-from salesforecast.reps.staff import roster
+from salesforecast.reps.fair import extremes, verdicts, wider
+from salesforecast.reps.returns import groups
+from salesforecast.reps.staff import roster, work
 from salesforecast.tables import Crm
 from salesforecast.text import md
 
 FEW = 10  # deals that have left a stage: fewer say too little of a rep
+REPS = 3  # fewer with so many deals cannot be compared at a stage
 GAPS = 30  # times between contacts: fewer do not tell what is usual
 USUAL = 0.9  # of the times between contacts on deals that were won
 
 
 def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
-    """For each rep the stage whose gap to the others is worth most a year of such deals, after shrinkage.
+    """For each rep the stage whose gap to the others is worth most a year of such deals, after shrinkage; one beyond luck first.
 
     The gap of a stage is the share of a rep's deals that went on from it, less the share that went on of all reps' deals of the
     same segments, drawn towards the others' the more the less is known. Its worth is what the missing deals would have brought:
-    those that left the stage × the gap × the share of deals past the stage that are won × the mean amount won.
+    those that left the stage × the gap × the share of deals past the stage that are won × the mean amount won. Deals of an account
+    are alike, which widens all variances alike. What came after `until` is not known.
 
     Parameters
     ----------
@@ -39,77 +42,67 @@ def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Data
     -------
     DataFrame
         rep_id, rep, stage, n (deals that left it), advanced, conversion, usual_share (of all reps, same segments), gap_share (shrunk, a
-        fraction, negative where fewer go on), worth (money, positive where catching up would bring some), lower_90, upper_90,
-        q (false-discovery rate over all reps and stages), named (flag: under 10%, and a loss with a probability over 90%).
-        Most worth first.
+        fraction, negative where fewer go on), worth (money, positive where catching up would bring some), lower_90, upper_90
+        (missing where no amount is known), q (false-discovery rate over all reps and stages), named (flag: under 10%, and a loss
+        with a probability over 90%). Most worth first, or most deals missing.
 
     Raises
     ------
     TooLittleData
         When no stage has 3 reps with ten deals that left it.
     """
+    crm = crm.at(min(until - ONE_DAY, crm.as_of))
     deals = crm.deals
-    need(deals, "rep_id")
-    done = reach(crm.stage_history, crm.stages)
-    closed = deals["closed_date"]
-    there = (closed >= since) & (closed < until) | (deals["outcome"] == "open") & (deals["created_date"] < until)
-    deals = deals[there & deals["rep_id"].notna()]
-    deals = deals.assign(furthest=deals["opportunity_id"].map(done["furthest"])).dropna(subset=["furthest"])
+    need(deals, "rep_id", "closed_date")
+    deals = deals[((deals["closed_date"] >= since) | (deals["outcome"] == "open")) & deals["rep_id"].notna()]
+    furthest = deals["opportunity_id"].map(reach(crm.stage_history, crm.stages)["furthest"])
+    deals = deals.assign(furthest=furthest, group=groups(deals)).dropna(subset=["furthest"])
     segment = deals["segment"].fillna("") if "segment" in deals else pd.Series("", index=deals.index)
-    won = deals["outcome"] == "won"
+    won, over = deals["outcome"] == "won", deals["outcome"] != "open"
     amount = mean_amounts(deals.loc[won, "amount"] if "amount" in deals else pd.Series(dtype="float64"))
     parts = []
     for stage in crm.stages[crm.stages["outcome"] == "open"].sort_values("rank").itertuples():
         past = (deals["furthest"] > stage.rank) | (won & (deals["furthest"] >= stage.rank))
-        left = past | ((deals["furthest"] == stage.rank) & (deals["outcome"] != "open"))
-        if not left.any() or past[left].all():
-            continue
+        left = past | ((deals["furthest"] == stage.rank) & over)
         rate = past[left].groupby(segment[left]).transform("mean")
-        rows = pd.DataFrame({
-            "rep_id": deals.loc[left, "rep_id"], "n": 1, "advanced": past[left].astype("int64"), "usual_share": rate,
-            "variance": rate * (1 - rate),
-        }).groupby("rep_id", as_index=False).sum()  # fmt: skip
-        rows = rows[(rows["n"] >= FEW) & (rows["variance"] > 0)]
-        if len(rows) < 3:
-            continue
-        n = rows["n"].to_numpy()
-        estimates, variances = (
-            (rows["advanced"] - rows["usual_share"]).to_numpy() / n,
-            rows["variance"].to_numpy() / n**2,
-        )
-        draws = shrinkage.shrunk(estimates, variances).draws
-        ends = past & (deals["outcome"] != "open")
-        worth = -draws * n * (won & past).sum() / max(1, ends.sum()) * amount[:, None]
-        parts.append(rows.assign(
-            stage=stage.stage, usual_share=rows["usual_share"] / n, conversion=rows["advanced"] / n, gap_share=draws.mean(axis=0),
-            worth=worth.mean(axis=0), lower_90=np.quantile(worth, 0.05, axis=0), upper_90=np.quantile(worth, 0.95, axis=0),
-            p=2 * norm.sf(np.abs(estimates) / np.sqrt(variances)), loss=(draws < 0).mean(axis=0),
+        parts.append(deals.loc[left, ["rep_id", "group"]].assign(
+            stage=stage.stage, n=1, advanced=past[left].astype("int64"), usual=rate, variance=rate * (1 - rate),
+            residual=past[left] - rate, each=(won & past).sum() / max(1, (past & over).sum()),
         ))  # fmt: skip
-    if not parts:
+    rows = pd.concat(parts)
+    wide = wider(rows["residual"], rows["variance"], rows["stage"], rows["rep_id"], rows["group"])
+    sums = (
+        rows.groupby(["stage", "rep_id", "each"], sort=False)[["n", "advanced", "usual", "variance"]]
+        .sum()
+        .reset_index()
+    )
+    sums = sums[(sums["n"] >= FEW) & (sums["variance"] > 0)]
+    sums = sums[sums.groupby("stage")["rep_id"].transform("size") >= REPS].sort_values("rep_id")
+    if sums.empty:
         raise TooLittleData(
-            f"No stage has 3 reps with {FEW} deals that left it, so stages cannot be compared between reps."
+            f"No stage has {REPS} reps with {FEW} deals that left it, so stages cannot be compared between reps."
         )
+    parts = []
+    for _, here in sums.groupby("stage", sort=False):
+        n = here["n"].to_numpy()
+        gap, variance = (here["advanced"] - here["usual"]).to_numpy() / n, wide * here["variance"].to_numpy() / n**2
+        draws = shrinkage.shrunk(gap, variance).draws
+        worth = -draws * n * here["each"].to_numpy() * amount[:, None]
+        parts.append(here.assign(
+            conversion=here["advanced"] / n, usual_share=here["usual"] / n, gap_share=draws.mean(axis=0), worth=worth.mean(axis=0),
+            lower_90=np.quantile(worth, 0.05, axis=0), upper_90=np.quantile(worth, 0.95, axis=0),
+            p=2 * norm.sf(np.abs(gap) / np.sqrt(variance)), behind=(draws < 0).mean(axis=0),
+        ))  # fmt: skip
     every = pd.concat(parts, ignore_index=True)
     every["q"] = shrinkage.q_values(every["p"].to_numpy())
-    every["named"] = (every["q"] < RATE) & (every["loss"] > SURE)
-    every = every.sort_values(["worth", "rep_id"], ascending=[False, True]).drop_duplicates("rep_id")
+    every["named"] = verdicts(every["gap_share"], every["q"], every["behind"]) == "below"
+    every["missing"] = every["worth"].fillna(-every["gap_share"] * every["n"])
+    every = every.sort_values(["named", "missing", "rep_id"], ascending=[False, False, True]).drop_duplicates("rep_id")
+    every = every.sort_values(["missing", "rep_id"], ascending=[False, True], ignore_index=True)
     every.insert(1, "rep", every["rep_id"].map(roster(crm).set_index("rep_id")["rep"]))
-    order = [
-        "rep_id",
-        "rep",
-        "stage",
-        "n",
-        "advanced",
-        "conversion",
-        "usual_share",
-        "gap_share",
-        "worth",
-        "lower_90",
-        "upper_90",
-        "q",
-        "named",
-    ]
-    return every[order].reset_index(drop=True)
+    order = ["rep_id", "rep", "stage", "n", "advanced", "conversion", "usual_share", "gap_share", "worth", "lower_90", "upper_90", "q",
+             "named"]  # fmt: skip
+    return every[order]
 
 
 def mean_amounts(amounts: pd.Series, draws: int = shrinkage.DRAWS) -> np.ndarray:
@@ -134,6 +127,11 @@ def finding_stage_gaps(gaps: pd.DataFrame) -> str:
         return f"**{who} behind by more than luck**{most if top['worth'] > 0 else ''}."
     top = named.iloc[0]
     more = f" {style.plural(len(named) - 1, 'other rep')} likewise, see the table." if len(named) > 1 else ""
+    if pd.isna(top["worth"]):
+        return (
+            f"**{md(top['rep'])}** is furthest behind at **{md(top['stage'])}**: {style.percent(top['conversion'])} go on where "
+            f"{style.percent(top['usual_share'])} is usual.{more}"
+        )
     return (
         f"Help at **{md(top['stage'])}** would pay most for **{md(top['rep'])}**: {style.percent(top['conversion'])} go on where "
         f"{style.percent(top['usual_share'])} is usual, worth {style.money(top['worth'])} a year (90% interval "
@@ -156,7 +154,7 @@ def chart_stage_gaps(gaps: pd.DataFrame) -> alt.LayerChart:
 
 
 def neglected(crm: Crm) -> pd.DataFrame:
-    """The open deals that have been quiet for longer than nine of ten deals that were won ever were.
+    """The open deals that have been quiet for longer than nine of ten pauses on deals that were won.
 
     Quiet are the days since the last activity on the deal, or since it was entered. Deals older than the age by which nearly all
     wins have come are left out: they have stalled, and the funnel page lists them.
@@ -176,7 +174,8 @@ def neglected(crm: Crm) -> pd.DataFrame:
     TooLittleData
         With fewer than 30 times between contacts on won deals.
     """
-    deals, done = crm.deals, crm.activities.dropna(subset=["at", "opportunity_id"])
+    deals, done = crm.deals, work(crm, "at", "opportunity_id").dropna(subset=["at", "opportunity_id"])
+    need(deals, "created_date", "closed_date", "rep_id")
     at = done["at"].dt.normalize()
     won = deals[deals["outcome"] == "won"].set_index("opportunity_id")
     moments = pd.concat([
@@ -199,8 +198,10 @@ def neglected(crm: Crm) -> pd.DataFrame:
         oldest = np.inf
     found = is_open.assign(age=age, quiet=quiet, limit=limit)[(quiet > limit) & (age <= oldest)]
     wanted = ["opportunity_id", "rep_id", "rep", "account", "stage", "amount", "age", "quiet", "limit"]
-    found = found.sort_values(["amount", "quiet", "opportunity_id"], ascending=[False, False, True], ignore_index=True)
-    return found[[c for c in wanted if c in found]]
+    found = found[[c for c in wanted if c in found]].sort_values(["quiet", "opportunity_id"], ascending=[False, True])
+    if "amount" in found:
+        found = found.sort_values("amount", ascending=False, kind="stable")
+    return found.reset_index(drop=True)
 
 
 def finding_neglected(neglected: pd.DataFrame) -> str:

@@ -66,19 +66,18 @@ def fair(expected: pd.DataFrame, roster: pd.DataFrame, *, level: float = 0.95) -
         "deals": 1, "closed": expected["closed"].astype("int64"), "won": expected["won"].astype("int64"),
         "expected_wins": expected["chance"], "variance": expected["chance"] * (1 - expected["chance"]),
     })  # fmt: skip
-    alike = rows.groupby(["rep_id", "group"])["score"].sum()
-    wider = max(1.0, float((alike**2).sum() / information.sum()))
+    wide = wider(score, information, rows["rep_id"], rows["group"])
     sums = rows.drop(columns="group").groupby("rep_id").sum()
     frame = roster[["rep_id", "rep", "team"]].join(sums, on="rep_id")
     frame = frame.fillna(dict.fromkeys(("deals", "closed", "won", "expected_wins", "variance", "information"), 0))
     frame = frame.astype({"deals": "int64", "closed": "int64", "won": "int64"})
-    frame["variance"], frame["information"] = frame["variance"] * wider, frame["information"] / wider
+    frame["variance"], frame["information"] = frame["variance"] * wide, frame["information"] / wide
     frame["ratio"] = frame["won"] / frame["expected_wins"].where(frame["expected_wins"] > 0)
     known = frame["closed"] >= FEW
     if not known.any():
         raise TooLittleData(f"No rep has closed {FEW} deals in the time compared, so reps cannot be compared fairly.")
     some = frame[known]
-    estimates = (some["score"] / wider / some["information"]).to_numpy()
+    estimates = (some["score"] / wide / some["information"]).to_numpy()
     believed = shrinkage.shrunk(estimates, 1 / some["information"].to_numpy())
     draws, everybody = rates(expected, believed.draws), float(rates(expected, np.zeros((1, 1)))[0, 0])
     p = 2 * norm.sf(np.abs(estimates) * np.sqrt(some["information"].to_numpy()))
@@ -95,12 +94,22 @@ def fair(expected: pd.DataFrame, roster: pd.DataFrame, *, level: float = 0.95) -
         frame.loc[known, "place_low"], frame.loc[known, "place_high"] = shrinkage.ranks(draws)
     frame.loc[known, "q"] = shrinkage.q_values(p)
     frame.loc[known, "beyond"] = np.where(estimates > 0, above, below)
-    named = (frame["q"] < RATE) & (frame["beyond"] > SURE)
-    side = pd.Series(np.where(frame["gap_share"] > 0, "above", "below"), index=frame.index)
-    frame["verdict"] = side.where(named, "same").where(known, "few")
+    frame["verdict"] = verdicts(frame["gap_share"], frame["q"], frame["beyond"], known)
     order = ["rep_id", "rep", "team", "deals", "closed", "won", "expected_wins", "ratio", "variance", "effect", "information", "win_rate",
              "lower", "upper", "all_reps", "gap_share", "place_low", "place_high", "q", "beyond", "verdict"]  # fmt: skip
     return frame.sort_values(["win_rate", "rep_id"], ascending=[False, True], ignore_index=True)[order]
+
+
+def wider(residual: np.ndarray, variance: np.ndarray, *groups: pd.Series) -> float:
+    """By what the variances are to be multiplied, at least 1, where what lies in the same groups is alike: a rep's deals of an account."""
+    alike = pd.Series(np.asarray(residual)).groupby([np.asarray(g) for g in groups]).sum()
+    return max(1.0, float((alike**2).sum() / max(np.sum(variance), 1e-9)))
+
+
+def verdicts(gap: pd.Series, q: pd.Series, beyond: pd.Series, known: pd.Series | bool = True) -> np.ndarray:
+    """Who is named: above or below where the false-discovery rate is under 10% and a gap over 2 points has a probability over 90%."""
+    side = np.where(gap > 0, "above", "below")
+    return np.where(known, np.where((q < RATE) & (beyond > SURE), side, "same"), "few")
 
 
 def rates(expected: pd.DataFrame, effects: np.ndarray) -> np.ndarray:
@@ -113,7 +122,8 @@ def rates(expected: pd.DataFrame, effects: np.ndarray) -> np.ndarray:
 def needed(fair: pd.DataFrame) -> pd.DataFrame:
     """How many closed deals each rep would need for a gap in the win rate to be told from luck.
 
-    A gap is told when its false-discovery rate is under 10% with a chance of 80%, were it the only one.
+    A gap is told when its false-discovery rate is under 10% with a chance of 80%, were it the only one. It is one to the higher win
+    rate, where more than half is won one to the lower.
 
     Parameters
     ----------
@@ -130,10 +140,11 @@ def needed(fair: pd.DataFrame) -> pd.DataFrame:
     rate, have = float(fair["all_reps"].iloc[0]), float(known["closed"].median())
     each = known["information"].sum() / known["closed"].sum()
     reach = norm.isf(RATE / len(known) / 2) + norm.ppf(POWER)
-    gaps = np.arange(0.005, 1 - rate - 0.005, 0.005)
+    side = 1 if rate <= 0.5 else -1  # to where there is more room
+    gaps = np.arange(0.005, max(rate, 1 - rate) - 0.005, 0.005)
 
     def deals(gap: np.ndarray) -> np.ndarray:
-        return np.asarray((reach / (logit(rate + gap) - logit(rate))) ** 2 / each)
+        return np.asarray((reach / (logit(rate + side * gap) - logit(rate))) ** 2 / each)
 
     enough = gaps[deals(gaps) <= have]
     first = float(enough[0]) if len(enough) else np.nan
@@ -157,7 +168,10 @@ def finding_fair(fair: pd.DataFrame, own: pd.DataFrame) -> str:
     idle = int((own["deals"] == 0).sum())
     without = f" {style.plural(idle, 'rep')} had no deals in this time." if idle and len(own) > 1 else ""
     if known.empty:
-        return f"Too few deals: none of the {style.plural(len(own), 'rep')} here has closed {FEW} in the time compared.{without}"
+        few = f"none of the {style.plural(len(own), 'rep')} here has closed {FEW}"
+        if len(own) == 1:
+            few = f"**{md(own.iloc[0]['rep'])}** closed {style.count(own.iloc[0]['closed'])}, and {FEW} are needed,"
+        return f"Too few deals: {few} in the time compared.{without}"
     if len(own) == 1:
         return _one(own.iloc[0]) + _would_tell(fair)
     named = known[known["verdict"] != "same"]
@@ -173,25 +187,33 @@ def finding_fair(fair: pd.DataFrame, own: pd.DataFrame) -> str:
             how = f"all in all reps differ by more than luck{spread}, but it cannot be told who."
         return f"**Nobody stands out**: {how}{_would_tell(fair)}{without}"
     sentences = []
-    for side, words in (("above", "more"), ("below", "fewer")):
-        these = named[named["verdict"] == side]
-        if len(these):
-            listed = [
-                f"**{md(r.rep)}** ({style.count(r.won)} where {style.count(r.expected_wins)} were to be expected)"
-                for r in these.head(3).itertuples()
-            ]
-            others = f" and {len(these) - 3} others" if len(these) > 3 else ""
-            verb = "wins" if len(these) == 1 else "win"
-            sentences.append(
-                f"{_and(listed) if not others else ', '.join(listed) + others} {verb} {words} deals than luck explains."
-            )
+    for these, words in sides(named):
+        listed = [
+            f"**{md(r.rep)}** ({style.count(r.won)} where {style.count(r.expected_wins)} were to be expected)"
+            for r in these.itertuples()
+        ]
+        verb = "wins" if len(these) == 1 else "win"
+        sentences.append(f"{enumerated(listed)} {verb} {words} deals than luck explains.")
     rest = len(known) - len(named)
     others = f" The other {rest} cannot be told apart." if rest > 1 else ""
     return f"{' '.join(sentences)}{others}{without}"
 
 
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def sides(named: pd.DataFrame, above: str = "more", below: str = "fewer") -> list[tuple[pd.DataFrame, str]]:
+    """Those above, the highest first, and those below, the lowest first, each with its word; a side without anybody is left out."""
+    both = ((named[named["verdict"] == "above"], above), (named[named["verdict"] == "below"][::-1], below))
+    return [(rows, word) for rows, word in both if len(rows)]
+
+
+def enumerated(names: list[str], most: int = 3) -> str:
+    """The first few, and how many more there are.
+
+    >>> enumerated(["A"]), enumerated(["A", "B"]), enumerated(["A", "B", "C", "D"])
+    ('A', 'A and B', 'A, B, C and 1 other')
+    """
+    rest = len(names) - most
+    *first, last = names[:most] + ([style.plural(rest, "other")] if rest > 0 else [])
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _heterogeneity(fair: pd.DataFrame) -> tuple[float, float]:
@@ -209,7 +231,7 @@ def _one(row: pd.Series) -> str:
     low, high = row["place_low"], row["place_high"]
     places = "" if pd.isna(low) else f"; place {style.count(low)} to {style.count(high)}"
     return (
-        f"**{md(row['rep'])}** won {style.count(row['won'])} deals where {style.count(row['expected_wins'])} were to be expected, "
+        f"**{md(row['rep'])}** won {style.plural(row['won'], 'deal')} where {style.count(row['expected_wins'])} were to be expected, "
         f"{told[row['verdict']]}{places}."
     )
 
@@ -234,7 +256,7 @@ def extremes(frame: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, str]:
         return frame, ""
     side = most // 2
     ends = (np.arange(len(frame)) < side) | (np.arange(len(frame)) >= len(frame) - side)
-    named = frame["verdict"].isin(["above", "below"]) if "verdict" in frame else False
+    named = frame["verdict"].isin(["above", "below"]) if "verdict" in frame else frame.get("named", False)
     return frame[ends | named], f"; the {side} highest and {side} lowest of {len(frame)}"
 
 
@@ -313,9 +335,10 @@ def finding_luck(fair: pd.DataFrame, own: pd.DataFrame) -> str:
     if len(known) == 1:
         where = "where luck keeps 95% of equal reps" if inside else "outside of where luck keeps 95% of equal reps"
         return f"**{md(known.iloc[0]['rep'])}** is {where}."
-    chance = f"; {style.figure(0)(max(1, 0.05 * len(known)))} such would be expected by luck alone" if outside else ""
-    return f"**{inside} of {len(known)} reps** are where luck alone keeps 95% of equal ones" + (
-        f", {outside} {'is' if outside == 1 else 'are'} outside{chance}." if outside else "."
+    beyond = f", {outside} {'is' if outside == 1 else 'are'} outside; luck alone would put {style.figure(1)(0.05 * len(known))} there"
+    verb = "is" if inside == 1 else "are"
+    return (
+        f"**{inside} of {len(known)} reps** {verb} where luck alone keeps 95% of equal ones{beyond if outside else ''}."
     )
 
 

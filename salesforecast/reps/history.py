@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import TooLittleData
 from salesforecast.observed import need
-from salesforecast.periods import Period
-from salesforecast.reps.staff import roster
+from salesforecast.periods import ONE_DAY, Period
+from salesforecast.reps.staff import part_of, roster
 from salesforecast.tables import Crm
 
 PERIODS = 9  # two years and the one at hand, by quarters
 MOST = 24  # small charts
-WORKDAYS = 65  # of a quarter of 13 weeks: what bookings per working day are written for
+SO_FAR = " so far"  # behind the name of a period that is not over
 
 
 def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     """Bookings of the last nine periods by rep, team or region, each beside the mean of all who were there.
 
-    Deals count for their owner of today, by the day they closed; those without an owner are nobody's and left out. A period
-    that is not over is brought to its whole length by working days, Monday to Friday.
+    Deals count for their owner of today, by the day they closed; those without an owner are nobody's and left out. Of a period
+    that is not over stands what is booked, and its name ends in "so far".
 
     Parameters
     ----------
@@ -45,11 +45,7 @@ def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         With fewer than 3 periods in the data.
     """
     deals, staff = crm.opportunities, roster(crm)
-    need(deals, "closed_date", "amount")
-    if by != "rep" and staff[by].isna().all():
-        raise MissingTable(
-            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
-        )
+    need(deals, "rep_id", "closed_date", "amount")
     spans = [period.previous(n) for n in range(PERIODS - 1, 0, -1)] + [period]
     first = (
         deals["closed_date"].min().to_period("M").start_time
@@ -62,13 +58,12 @@ def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     won = deals[(deals["outcome"] == "won") & deals["rep_id"].notna()]
     edges = np.array([s.since for s in spans] + [spans[-1].until], dtype="datetime64[ns]")
     place = np.searchsorted(edges, won["closed_date"].to_numpy("datetime64[ns]"), side="right") - 1
-    owner = won["rep_id"] if by == "rep" else won["rep_id"].map(staff.set_index("rep_id")[by])
+    owner = won["rep_id"] if by == "rep" else won["rep_id"].map(part_of(staff, by))
     keys = pd.Index(staff["rep_id"] if by == "rep" else sorted(staff[by].dropna().unique()))
     whose = keys.get_indexer(owner)
     inside = (place >= 0) & (place < len(spans)) & (whose >= 0)
     sums = np.zeros((len(keys), len(spans)))
     np.add.at(sums, (whose[inside], place[inside]), won["amount"].fillna(0.0).to_numpy()[inside])
-    sums[:, -1] *= spans[-1].weekdays / spans[-1].so_far(crm.as_of).weekdays
     there = np.ones_like(sums, dtype=bool)
     if by == "rep":
         since, until = edges[:-1], edges[1:]
@@ -77,8 +72,9 @@ def history(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         there = ((begin < until) & (end >= since)) | (sums > 0)
     values = np.where(there, sums, np.nan)
     seen = there.any(axis=1) & (sums.sum(axis=1) > 0)
+    labels = [s.label + (SO_FAR if s.until > crm.as_of + ONE_DAY else "") for s in spans]
     frame = pd.DataFrame({
-        "group": np.repeat(keys.to_numpy()[seen], len(spans)), "period": np.tile([s.label for s in spans], int(seen.sum())),
+        "group": np.repeat(keys.to_numpy()[seen], len(spans)), "period": np.tile(labels, int(seen.sum())),
         "bookings": values[seen].ravel(), "mean": np.tile(np.nansum(values, axis=0) / np.maximum(there.sum(axis=0), 1), int(seen.sum())),
         "order": np.repeat(-sums[seen].sum(axis=1), len(spans)), "at": np.tile(np.arange(len(spans)), int(seen.sum())),
     })  # fmt: skip
@@ -93,23 +89,21 @@ def finding_history(history: pd.DataFrame) -> str:
     """One sentence: how the bookings of all went over the periods, and how many booked in each of them."""
     if history.empty:
         return "Nobody here booked anything in these periods."
-    name = "rep" if "rep" in history else history.columns[0]
-    total = history.groupby("period", sort=True)["bookings"].sum()
-    first, last = history["period"].iloc[0], history["period"].iloc[-1]
-    whole = history.groupby(history.columns[0])["bookings"].agg(["count", "size", "min"])
-    here = whole[whole["count"] == whole["size"]]
-    always = int((here["min"] > 0).sum())
-    steady = (
-        f" {always} of {style.plural(len(here), name)} who were there throughout booked in each."
-        if len(here) > 1
-        else ""
-    )
-    if name != "rep":
-        steady = ""
+    running = history["period"].str.endswith(SO_FAR)
+    whole, now = history[~running], history[running]
+    total = whole.groupby("period")["bookings"].sum()
+    first, last = whole["period"].iloc[0], whole["period"].iloc[-1]
+    by = whole.groupby(history.columns[0])["bookings"].agg(["count", "size", "min"])
+    here = by[by["count"] == by["size"]]
+    steady = ""
+    if "rep" in history and len(here) > 1:
+        always = int((here["min"] > 0).sum())
+        steady = f" {always} of {style.plural(len(here), 'rep')} who were there throughout booked in each."
+    so_far = f"; {style.money(now['bookings'].sum())} is booked in {now['period'].iloc[0]}" if len(now) else ""
     return (
         f"Bookings went from {style.money(total[first])} in {first} to **{style.money(total[last])}** in {last}, "
         f"over {len(total)} periods between "
-        f"{style.between(total.min(), total.max(), style.money).replace(' to ', ' and ')}.{steady}"
+        f"{style.between(total.min(), total.max(), style.money).replace(' to ', ' and ')}{so_far}.{steady}"
     )
 
 

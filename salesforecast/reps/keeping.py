@@ -11,9 +11,9 @@ from salesforecast import shrinkage, stats, style
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.observed import FAR, Observed, observed
 from salesforecast.periods import ONE_DAY
-from salesforecast.reps.fair import DELTA, RATE, SURE, extremes
+from salesforecast.reps.fair import DELTA, extremes, verdicts, wider
 from salesforecast.reps.spells import owners
-from salesforecast.reps.staff import roster
+from salesforecast.reps.staff import part_of, roster
 from salesforecast.tables import Crm
 from salesforecast.text import md
 
@@ -126,30 +126,26 @@ def keeping(
     TooLittleData
         When nobody has 10 deals in a stage that were decided.
     """
+    crm = crm.at(min(until - ONE_DAY, crm.as_of))
     seen = observed(crm.deals)
     visits = limited(crm, seen, limits)
     day = np.minimum(visits["left"], visits["entered"] + visits["limit"] + 1)
-    last = seen.day(min(until - ONE_DAY, crm.as_of))
+    last = seen.day(crm.as_of)
     visits = visits.assign(day=day, kept=visits["left"] <= visits["entered"] + visits["limit"])
     visits = visits[(day >= seen.day(since)) & (day <= last)]
     whose = visits.merge(owners(crm, seen), on="deal")
     whose = whose[(whose["start"] <= whose["day"]) & (whose["day"] <= whose["end"])].dropna(subset="rep_id")
-    staff = roster(crm).set_index("rep_id")
-    group = whose["rep_id"] if by == "rep" else whose["rep_id"].map(staff[by])
-    if by != "rep" and staff[by].isna().all():
-        raise MissingTable(
-            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
-        )
+    staff = roster(crm)
+    group = whose["rep_id"] if by == "rep" else whose["rep_id"].map(part_of(staff, by))
     if by != "rep" and group.nunique() < 2:
         raise TooLittleData(f"There is only one {by} here, so there is nothing to set beside it.")
     usual = whose.groupby([whose["rank"], _segment(seen)[whose["deal"]]])["kept"].transform("mean")
     rows = pd.DataFrame({
-        "group": group, "deal": whose["deal"], "n": 1, "kept": whose["kept"].astype("int64"), "usual": usual,
+        "group": group, "account": seen.group[whose["deal"]], "n": 1, "kept": whose["kept"].astype("int64"), "usual": usual,
         "variance": usual * (1 - usual), "residual": whose["kept"] - usual,
     }).dropna(subset="group")  # fmt: skip
-    alike = rows.groupby(["group", "deal"])["residual"].sum()
-    wider = max(1.0, float((alike**2).sum() / max(rows["variance"].sum(), 1e-9)))
-    frame = rows.drop(columns=["deal", "residual"]).groupby("group").sum().rename_axis("group").reset_index()
+    wide = wider(rows["residual"], rows["variance"], rows["group"], rows["account"])
+    frame = rows.drop(columns=["account", "residual"]).groupby("group").sum().rename_axis("group").reset_index()
     known = (frame["n"] >= FEW) & (frame["variance"] > 0)
     if not known.any():
         raise TooLittleData(
@@ -157,19 +153,16 @@ def keeping(
         )
     frame = stats.add_rate(frame, hits="kept", n="n", name="kept_share")
     frame["usual_share"] = frame["usual"] / frame["n"]
-    gap, variance = (frame["kept"] - frame["usual"]) / frame["n"], frame["variance"] * wider / frame["n"] ** 2
-    frame["gap_share"] = frame["q"] = np.nan
+    gap, variance = (frame["kept"] - frame["usual"]) / frame["n"], frame["variance"] * wide / frame["n"] ** 2
+    frame["gap_share"] = frame["q"] = frame["beyond"] = np.nan
     draws = shrinkage.shrunk(gap[known].to_numpy(), variance[known].to_numpy()).draws
     frame.loc[known, "gap_share"] = draws.mean(axis=0)
-    sure = pd.Series(
-        np.maximum((draws > DELTA).mean(axis=0), (draws < -DELTA).mean(axis=0)) > SURE, index=frame.index[known]
-    )
+    frame.loc[known, "beyond"] = np.maximum((draws > DELTA).mean(axis=0), (draws < -DELTA).mean(axis=0))
     frame.loc[known, "q"] = shrinkage.q_values(2 * norm.sf(np.abs(gap[known] / np.sqrt(variance[known])).to_numpy()))
-    side = pd.Series(np.where(frame["gap_share"] > 0, "above", "below"), index=frame.index)
-    frame["verdict"] = side.where((frame["q"] < RATE) & sure.reindex(frame.index, fill_value=False), "same").where(
-        known, "few"
+    frame["verdict"] = verdicts(frame["gap_share"], frame["q"], frame["beyond"], known)
+    frame[by] = (
+        frame["group"].map(staff.set_index("rep_id")["rep"]).fillna(frame["group"]) if by == "rep" else frame["group"]
     )
-    frame[by] = frame["group"].map(staff["rep"]).fillna(frame["group"]) if by == "rep" else frame["group"]
     order = [by, "n", "kept", "kept_share", "lower", "upper", "usual_share", "gap_share", "q", "verdict"]
     if by == "rep":
         frame, order = frame.rename(columns={"group": "rep_id"}), ["rep_id", *order]

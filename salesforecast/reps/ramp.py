@@ -10,6 +10,7 @@ import pandas as pd
 
 from salesforecast import stats, style
 from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
@@ -73,6 +74,7 @@ class _Hired:
 def hired(crm: Crm) -> _Hired:
     """The reps hired since the data begin; refused where they are too few to make a curve."""
     staff, wins = roster(crm), crm.opportunities
+    need(wins, "rep_id", "closed_date")
     if staff["start_date"].isna().all():
         raise MissingTable("This needs the first day of work of each rep. Map start_date of the reps.")
     hired = staff[(staff["start_date"] >= crm.first_day) & (staff["start_date"] <= crm.as_of)].reset_index(drop=True)

@@ -8,16 +8,17 @@ import pandas as pd
 from scipy.stats import norm
 
 from salesforecast import shrinkage, stats, style
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import TooLittleData
 from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
+from salesforecast.reps.staff import work
 from salesforecast.tables import NOT_FILLED, Crm
 from salesforecast.text import md
 
 FOLLOWED = 90  # days in which a win follows
 RATE = 0.05  # of false names among all: what was done is not dealt out by lot
 FEW = 30  # attempts: fewer are not compared
-BY = {"type": "kind of activity", "purpose": "purpose"}
+BY = {"type": ("kind of activity", "kinds of activity"), "purpose": ("purpose", "purposes")}
 
 
 def returns(crm: Crm, *, until: pd.Timestamp, by: str = "type") -> pd.DataFrame:
@@ -56,12 +57,8 @@ def returns(crm: Crm, *, until: pd.Timestamp, by: str = "type") -> pd.DataFrame:
     deals = crm.opportunities
     need(deals, "closed_date")
     end = min(until, crm.as_of + ONE_DAY) - pd.Timedelta(days=FOLLOWED)
-    done = crm.activities[crm.activities["at"].between(end - pd.DateOffset(years=1), end, inclusive="left")]
-    for column in ("opportunity_id", by):
-        if column not in done or crm.activities[column].isna().all():
-            raise MissingTable(
-                f"This needs the {column} of the activities, which is empty in the data. Map or fill it."
-            )
+    done = work(crm, "at", "opportunity_id", by)
+    done = done[done["at"].between(end - pd.DateOffset(years=1), end, inclusive="left")]
     label = done[by].fillna(NOT_FILLED).map(words)
     deal = pd.Index(deals["opportunity_id"]).get_indexer(done["opportunity_id"])
     closed = deals["closed_date"].to_numpy()[deal]
@@ -76,7 +73,7 @@ def returns(crm: Crm, *, until: pd.Timestamp, by: str = "type") -> pd.DataFrame:
     part = np.where(won, 1 / np.maximum(_attempts_before(crm, deals)[deal], 1), 0.0)
     minutes = done["minutes"][on_deal].to_numpy("float64") if "minutes" in done else np.full(len(deal), np.nan)
     timed = ~np.isnan(minutes)
-    (code, names), group = pd.factorize(label, sort=True), _groups(deals)[deal]
+    (code, names), group = pd.factorize(label, sort=True), groups(deals)[deal]
     flat, shape = group * len(names) + code, (int(group.max()) + 1, len(names))
 
     def summed(values: np.ndarray) -> np.ndarray:
@@ -131,7 +128,8 @@ def _attempts_before(crm: Crm, deals: pd.DataFrame) -> np.ndarray:
     return np.bincount(deal[near], minlength=len(deals))
 
 
-def _groups(deals: pd.DataFrame) -> np.ndarray:
+def groups(deals: pd.DataFrame) -> np.ndarray:
+    """The account of each deal, as `stats.group_codes` has them."""
     accounts = deals["account_id"] if "account_id" in deals else pd.Series(pd.NA, index=deals.index, dtype="str")
     return stats.group_codes(accounts)
 
@@ -140,16 +138,17 @@ def finding_returns(returns: pd.DataFrame) -> str:
     """One sentence: which kinds of activity a win follows more or less often, or that they cannot be told apart."""
     by, known = returns.columns[0], returns[returns["verdict"] != "few"]
     if len(known) < 2:
-        return f"Too few attempts: {style.plural(len(known), BY[by])} had {FEW} of them on deals, and two are needed to compare."
+        return f"Too few attempts: {style.plural(len(known), *BY[by])} had {FEW} of them on deals, and two are needed to compare."
     every = (known["followed"] * known["n"]).sum() / known["n"].sum()
     named = known[known["verdict"] != "same"].sort_values("q", kind="stable")
     if named.empty:
         return (
-            f"A win followed **{style.percent(every)}** of attempts within {FOLLOWED} days; by {BY[by]} "
+            f"A win followed **{style.percent(every)}** of attempts within {FOLLOWED} days; by {BY[by][0]} "
             f"({style.between(known['followed'].min(), known['followed'].max(), '.0%')}) they **cannot be told apart**."
         )
     top = named.iloc[0]
-    more = f", {style.plural(len(named) - 1, 'other')} differ too" if len(named) > 1 else ""
+    rest = len(named) - 1
+    more = f", {style.plural(rest, 'other')} {'differs' if rest == 1 else 'differ'} too" if rest else ""
     return (
         f"**{md(top[by])}**: a win followed {style.percent(top['followed'])} of attempts within {FOLLOWED} days, of all "
         f"{style.percent(every)}{more}; it goes with them, it need not come from them."
@@ -177,6 +176,6 @@ def chart_returns(returns: pd.DataFrame) -> alt.LayerChart:
     every = (known["followed"] * known["n"]).sum() / known["n"].sum()
     return style.dots(
         data, "followed", by, line=every, line_label=f"all {style.percent(every)}", verdict="verdict",
-        columns=[c for c in columns if known[c[0]].notna().any()], title=f"What followed, by {BY[by]}",
+        columns=[c for c in columns if known[c[0]].notna().any()], title=f"What followed, by {BY[by][0]}",
         subtitle=f"Share of attempts with a win within {FOLLOWED} days; 95% intervals; highest first",
     )  # fmt: skip

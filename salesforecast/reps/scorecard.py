@@ -6,11 +6,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from salesforecast import stats, style
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast import goals, stats, style
+from salesforecast.errors import TooLittleData
 from salesforecast.observed import ENOUGH_NOW, need
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.reps.staff import roster
+from salesforecast.reps.fair import RANKED, enumerated
+from salesforecast.reps.staff import part_of, roster
 from salesforecast.tables import Crm
 from salesforecast.text import md
 
@@ -42,8 +43,8 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         to close at the pace of the period, open deals counted as not yet closed; missing with fewer than 5 deals at risk at an
         age before it), discount (off list price, of the won deals that have one), pipeline (open at the end of the period, at
         the amounts of today), quota and attainment (bookings over quota) where there are targets, then for the period before and
-        the year before bookings and change (per working day, relative) with 95% interval. Largest bookings first; the last row is
-        All.
+        the year before bookings and change (per working day, relative) with 95% interval. Largest bookings first, two reps
+        alone by name; the last row is All.
 
     Raises
     ------
@@ -51,12 +52,8 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         Without owners, or without any team or region.
     """
     staff, deals = roster(crm), crm.opportunities
-    need(deals, "closed_date")
-    if by != "rep" and staff[by].isna().all():
-        raise MissingTable(
-            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
-        )
-    group = deals["rep_id"] if by == "rep" else deals["rep_id"].map(staff.set_index("rep_id")[by])
+    need(deals, "rep_id", "closed_date")
+    group = deals["rep_id"] if by == "rep" else deals["rep_id"].map(part_of(staff, by))
     everyone = staff["rep_id"] if by == "rep" else staff[by].dropna().drop_duplicates()
     keys = [*sorted(set(everyone) | set(group.dropna())), TOTAL]
     amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
@@ -71,8 +68,8 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     last = spans[0].until - ONE_DAY
     is_open = (deals["created_date"] <= last) & ~(deals["closed_date"] <= last) if "created_date" in deals else (
         deals["outcome"] == "open")  # fmt: skip
-    frame["pipeline"] = _sum(deals["amount"].where(is_open, 0.0), deals["group"], keys).to_numpy()
-    quota = _quota(crm, period.label, by, keys)
+    frame["pipeline"] = _sums(deals[["amount"]].where(is_open, 0.0), deals["group"], keys)["amount"].to_numpy()
+    quota = _quota(crm, period, by, keys)
     if quota.notna().any():
         frame["quota"], frame["attainment"] = quota.to_numpy(), frame["bookings"] / quota.to_numpy()
     for name, span, then in zip(("before", "year"), spans[1:], past, strict=False):
@@ -98,14 +95,17 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
             frame.insert(3, "left", gone)
     idle = (frame[["closed", "bookings", "pipeline"]] == 0).all(axis=1)
     frame = frame.assign(last=is_total)[~(gone & idle)].drop(columns=["valued", "squares", "agreed", "listed"])
+    if by == "rep" and len(frame) == RANKED:  # with the last row: two alone are not ranked
+        return frame.sort_values(["last", by], ignore_index=True).drop(columns="last")
     frame = frame.sort_values(["last", "bookings", by], ascending=[True, False, True], ignore_index=True)
     return frame.drop(columns="last")
 
 
-def _sum(values: pd.Series, group: pd.Series, keys: list[str]) -> pd.Series:
+def _sums(values: pd.DataFrame, group: pd.Series, keys: list[str]) -> pd.DataFrame:
+    """The sums by group, and of all."""
     sums = values.groupby(group, observed=False).sum()
     sums.index = sums.index.astype("str")
-    return pd.concat([sums, pd.Series({TOTAL: values.sum()})]).reindex(keys)
+    return pd.concat([sums, values.sum().to_frame(TOTAL).T]).reindex(keys)
 
 
 def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
@@ -115,13 +115,12 @@ def _of(deals: pd.DataFrame, span: Period, keys: list[str]) -> pd.DataFrame:
     won = here["outcome"] == "won"
     amount = here["amount"].where(won)
     listed = here["list_amount"].where(won & amount.notna()) if "list_amount" in here else amount * np.nan
-    columns = {
+    values = pd.DataFrame({
         "closed": pd.Series(1, index=here.index), "won": won.astype("int64"), "valued": amount.notna().astype("int64"),
         "bookings": amount.fillna(0.0), "squares": (amount**2).fillna(0.0),
         "agreed": amount.where(listed > 0).fillna(0.0), "listed": listed.where(listed > 0).fillna(0.0),
-    }  # fmt: skip
-    frame = pd.DataFrame({name: _sum(values, here["group"], keys) for name, values in columns.items()})
-    return frame.astype({"closed": "int64", "won": "int64", "valued": "int64"})
+    })  # fmt: skip
+    return _sums(values, here["group"], keys).astype({"closed": "int64", "won": "int64", "valued": "int64"})
 
 
 def _cycle(deals: pd.DataFrame, span: Period, keys: list[str], as_of: pd.Timestamp) -> np.ndarray:
@@ -160,20 +159,10 @@ def _cycle(deals: pd.DataFrame, span: Period, keys: list[str], as_of: pd.Timesta
     return out
 
 
-def _quota(crm: Crm, label: str, by: str, keys: list[str]) -> pd.Series:
-    """The targets of the period, by whom they are for."""
-    none = pd.Series(np.nan, index=keys)
-    if "targets" not in crm:
-        return none
-    targets = crm.targets[crm.targets["period"] == label]
-    whose = [c for c in ("rep_id", "team", "region", "channel", "product_id") if c in targets]
-    column = "rep_id" if by == "rep" else by
-    filled = targets[whose].notna()
-    company = targets[~filled.any(axis=1)]["target"]
-    if column in whose:
-        own = targets[filled[column] & (filled.sum(axis=1) == 1)].groupby(column)["target"].sum()
-        none = own.reindex(keys)
-    return none.fillna({TOTAL: company.sum() if len(company) else np.nan})
+def _quota(crm: Crm, period: Period, by: str, keys: list[str]) -> pd.Series:
+    """The targets of the period, by whom they are for; the last is the company's."""
+    own = goals.own(crm, period, "rep_id") if by == "rep" else goals.targets(crm, period, by)
+    return own.reindex(keys).fillna({TOTAL: goals.target(crm, period)})
 
 
 def finding_lead(scorecard: pd.DataFrame, own: pd.DataFrame, period: Period) -> str:
@@ -207,9 +196,8 @@ def finding_lead(scorecard: pd.DataFrame, own: pd.DataFrame, period: Period) -> 
     if len(named) == 1:
         row = named.iloc[0]
         return f"{what}; **{md(row['rep'])}** wins {'more' if row['verdict'] == 'above' else 'fewer'} deals than luck explains."
-    who = [f"**{md(r.rep)}** ({'more' if r.verdict == 'above' else 'fewer'})" for r in named.head(2).itertuples()]
-    rest = f" and {style.plural(len(named) - 2, 'other')}" if len(named) > 2 else ""
-    return f"{what}; {(', ' if rest else ' and ').join(who)}{rest} win more or fewer deals than luck explains."
+    who = [f"**{md(r.rep)}** ({'more' if r.verdict == 'above' else 'fewer'})" for r in named.itertuples()]
+    return f"{what}; {enumerated(who, 2)} win more or fewer deals than luck explains."
 
 
 def _against(total: pd.Series, period: Period) -> str:
@@ -224,21 +212,19 @@ def _against(total: pd.Series, period: Period) -> str:
 
 
 def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
-    """Two sentences: the bookings with their change on a year before, and how few bring half of them."""
+    """Two sentences: the bookings with their change on a year before, and how few bring half of those with an owner; nobody's name."""
     by = "rep" if "rep" in scorecard else scorecard.columns[0]
     total, rows = scorecard.iloc[-1], scorecard.iloc[:-1]
     if by != "rep" and len(rows) < 2:
         raise TooLittleData(f"There is only one {by} here, so there is nothing to set beside it.")
     if not total["bookings"] > 0:
         closed = style.plural(total["closed"], "deal")
-        return f"Nothing was booked in {period.label}; {closed} closed, {style.count(total['won'])} of them won."
+        return f"Nothing was booked in {period.label}; {closed} closed, {style.count(total['won'])} won."
     year = period.year_before().label
     sentence = (
         f"**{style.money(total['bookings'])}** from {style.plural(total['won'], 'win')}{_against(total, period)}."
     )
     sold = rows[rows["bookings"] > 0]
-    if len(rows) == 1:
-        return sentence
     if by != "rep":
         top = rows.iloc[0]
         grew = rows[rows.get("change_year_lower", pd.Series(np.nan, index=rows.index)) > 0][by].map(md)
@@ -247,15 +233,15 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
             f"**{md(top[by])}** booked {style.money(top['bookings'])} of {style.money(total['bookings'])} "
             f"({style.percent(top['bookings'] / total['bookings'])}), the most of {style.plural(len(rows), by)}.{up}"
         )
-    half = int((sold["bookings"].cumsum() < total["bookings"] / 2).sum()) + 1
-    rows = (
-        rows[~rows["left"] | (rows["bookings"] > 0)] if "left" in rows else rows
-    )  # who was gone booked nothing, and could not
-    noun = style.plural(len(rows), by)
-    names = " and ".join(f"**{md(n)}**" for n in sold[by].head(half)) if half < 3 else f"{half}"
+    if "left" in rows:
+        rows = rows[~rows["left"] | (rows["bookings"] > 0)]  # who was gone booked nothing, and could not
+    if len(rows) < RANKED or sold.empty:
+        return sentence
+    half = int((sold["bookings"].sort_values(ascending=False).cumsum() < sold["bookings"].sum() / 2).sum()) + 1
     idle = len(rows) - len(sold)
     rest = f"; {style.plural(idle, by)} booked nothing" if idle else ""
-    return f"{sentence} {names} of {noun} brought half of it{rest}."
+    what = "it" if sold["bookings"].sum() > 0.995 * total["bookings"] else "what has an owner"
+    return f"{sentence} {half} of {style.plural(len(rows), by)} brought half of {what}{rest}."
 
 
 def chart_scorecard(scorecard: pd.DataFrame) -> alt.LayerChart:
@@ -270,9 +256,8 @@ def chart_scorecard(scorecard: pd.DataFrame) -> alt.LayerChart:
         for b, w, a in zip(shown["bookings"], shown["won"], reached, strict=True)
     ]
     cut = f"; the {MOST} largest of {len(rows)}" if len(rows) > MOST else ""
-    half = int((rows["bookings"].cumsum() < rows["bookings"].sum() / 2).sum()) + 1
-    named = 1 if by != "rep" else half if half < 3 else 0
+    order = "in the order of names" if by == "rep" and len(rows) == RANKED - 1 else f"largest first{cut}"
     return style.bars(
-        shown.assign(words=words), "bookings", by, text="words", accent=shown[by].head(named).tolist(),
-        title=f"Bookings by {by}", subtitle=f"Amounts of the deals won in the period; largest first{cut}",
+        shown.assign(words=words), "bookings", by, text="words", accent=[] if by == "rep" else shown[by].head(1).tolist(),
+        title=f"Bookings by {by}", subtitle=f"Amounts of the deals won in the period; {order}",
     )  # fmt: skip

@@ -32,7 +32,7 @@ def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFram
     crm : Crm
         Opportunities; reps, accounts, products and stage_history where there are.
     since, until : Timestamp
-        The window; what is after `crm.as_of` is not known.
+        The window; what came after it is not known.
 
     Returns
     -------
@@ -47,9 +47,9 @@ def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFram
     TooLittleData
         When nothing was open in the window.
     """
-    deals = crm.deals
-    seen = observed(deals)
-    first, last = seen.day(since), seen.day(min(until - ONE_DAY, crm.as_of))
+    crm = crm.at(min(until - ONE_DAY, crm.as_of))
+    seen = observed(crm.deals)
+    first, last = seen.day(since), seen.day(crm.as_of)
     rows = owners(crm, seen)
     deal = rows["deal"].to_numpy()
     created, closed = seen.created[deal], seen.closed[deal]

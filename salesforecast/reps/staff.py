@@ -8,19 +8,19 @@ from difflib import get_close_matches
 import pandas as pd
 
 from salesforecast.errors import MissingTable, SettingError
-from salesforecast.tables import Crm
+from salesforecast.tables import Crm, told_apart
 
 EVENTS = ("stage_history", "orders", "leads")  # what happened, whoever did it
 
 
 def roster(crm: Crm, since: pd.Timestamp | None = None) -> pd.DataFrame:
-    """Everybody who sells or sold: those of the table of reps, else those who own deals.
+    """Everybody who sells or sold: those of the table of reps, and who else owns deals, under their ids.
 
     Parameters
     ----------
     crm : Crm
     since : Timestamp, optional
-        Without those who had left by then.
+        Without those who had left by then; who is not in the table of reps, by the last of their deals.
 
     Returns
     -------
@@ -28,21 +28,55 @@ def roster(crm: Crm, since: pd.Timestamp | None = None) -> pd.DataFrame:
         rep_id, rep (two of one name carry their id), team, region, start_date, end_date; what is not in the data is missing.
         In the order of the ids.
     """
-    if "reps" in crm:
-        staff = crm.reps
-    elif "rep_id" in crm.opportunities and crm.opportunities["rep_id"].notna().any():
-        ids = pd.Series(crm.opportunities["rep_id"].dropna().unique(), dtype="str")
-        staff = pd.DataFrame({"rep_id": ids, "rep": ids})
-    else:
+    deals = crm.opportunities
+    owners = deals["rep_id"].dropna() if "rep_id" in deals else pd.Series(dtype="str")
+    if owners.empty and "reps" not in crm:
         raise MissingTable("This needs the owner of each deal. Map the column rep_id of the opportunities.")
     known = {"rep_id": "str", "rep": "str", "team": "str", "region": "str",
              "start_date": "datetime64[us]", "end_date": "datetime64[us]"}  # fmt: skip
-    staff = staff.reindex(columns=list(known)).astype(known)
-    twice = staff["rep"].duplicated(keep=False)
-    staff = staff.assign(rep=staff["rep"].mask(twice, staff["rep"] + " (" + staff["rep_id"] + ")"))
+    staff = crm.reps if "reps" in crm else pd.DataFrame(columns=["rep_id"])
+    others = owners[~owners.isin(staff["rep_id"])].drop_duplicates()
+    staff = pd.concat([t.reindex(columns=list(known)).astype(known) for t in (
+        staff, pd.DataFrame({"rep_id": others, "rep": others}))], ignore_index=True)  # fmt: skip
+    staff = staff.assign(rep=told_apart(staff, "rep_id", "rep"))
     if since is not None:
-        staff = staff[~(staff["end_date"] < since)]
+        last = (
+            deals["closed_date"].fillna(crm.as_of).groupby(owners).max() if "closed_date" in deals else owners.head(0)
+        )
+        gone = staff["end_date"].fillna(staff["rep_id"].where(staff["rep_id"].isin(others)).map(last)) < since
+        staff = staff[~gone]
     return staff.sort_values("rep_id", ignore_index=True)
+
+
+def part_of(staff: pd.DataFrame, by: str) -> pd.Series:
+    """The team or region of each rep, by rep_id.
+
+    Raises
+    ------
+    MissingTable
+        Where nobody has one.
+    """
+    if staff[by].isna().all():
+        raise MissingTable(
+            f"This needs the {by} of each rep, which is not in the data. Map the column {by} of the reps."
+        )
+    return staff.set_index("rep_id")[by]
+
+
+def work(crm: Crm, *columns: str) -> pd.DataFrame:
+    """The activities.
+
+    Raises
+    ------
+    MissingTable
+        Without activities, or where one of these columns is empty.
+    """
+    for column in columns:
+        if column not in crm.activities or crm.activities[column].isna().all():
+            raise MissingTable(
+                f"This needs the {column} of the activities, which is empty in the data. Map or fill it."
+            )
+    return crm.activities
 
 
 def within(frame: pd.DataFrame, crm: Crm) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from salesforecast import shrinkage, style
 from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.observed import need
 from salesforecast.periods import ONE_DAY
 from salesforecast.reps.coaching import mean_amounts
 from salesforecast.reps.staff import roster
@@ -75,6 +76,7 @@ def staffing(crm: Crm, *, seed: int = 0) -> Staffing:
         With fewer than 12 months of data, or fewer than 3 reps who won something.
     """
     staff = roster(crm)
+    need(crm.opportunities, "rep_id", "closed_date")
     if staff["start_date"].isna().all():
         raise MissingTable("This needs the first day of work of each rep. Map start_date of the reps.")
     staff = staff[staff["start_date"].notna() & (staff["start_date"] <= crm.as_of)].reset_index(drop=True)
@@ -105,7 +107,7 @@ def staffing(crm: Crm, *, seed: int = 0) -> Staffing:
         season,
         level,
         _leaving(staff, crm, rng),
-        *_amounts(money, rng),
+        *_amounts(money, len(staff), rng),
         float(np.sqrt(shared)),
         shape,
         crm.as_of,
@@ -140,7 +142,7 @@ def _panel(
     amount = won["amount"] if "amount" in won else pd.Series(np.nan, index=won.index)
     money = pd.DataFrame({"rep": rep[inside], "amount": amount[inside].to_numpy("float64")})
     money = money[money["amount"] > 0]
-    return count, present(staff, months), step_of(staff, months), money.assign(reps=len(staff))
+    return count, present(staff, months), step_of(staff, months), money
 
 
 def present(staff: pd.DataFrame, months: pd.PeriodIndex) -> np.ndarray:
@@ -203,9 +205,8 @@ def _leaving(staff: pd.DataFrame, crm: Crm, rng: np.random.Generator) -> np.ndar
     return 1 - np.exp(-np.column_stack(parts))
 
 
-def _amounts(money: pd.DataFrame, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def _amounts(money: pd.DataFrame, reps: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """(draws, reps): the mean amount a rep's win brings, and how one differs from the next, as a share of it."""
-    reps = int(money["reps"].iloc[0]) if len(money) else 1
     if len(money) < REPS:
         return np.full((DRAWS, reps), np.nan), np.nan
     by = money.groupby("rep")["amount"].agg(["mean", "size"]).reindex(range(reps))
