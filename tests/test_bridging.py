@@ -119,19 +119,18 @@ def test_the_terms_add_up_to_the_change_between_any_two_days(company):
         np.testing.assert_allclose(by_term, terms(frame)[by_term.index], atol=0.005)
         assert not deals[~deals["term"].isin(ADDITIONS)].duplicated("opportunity_id").any()
         assert deals["amount"].abs().is_monotonic_decreasing
-    assert set(bridges.TERMS) - kinds == {"Reopened deals", "Removed deals", "Corrected bookings"}, (
-        "a term is not tried"
-    )
+    rare = {"Reopened deals", "Removed deals", "Corrected bookings", "Other methods"}
+    assert set(bridges.TERMS) - kinds == rare, "a term is not tried"
 
 
 def test_from_the_eve_of_the_quarter_to_what_came(company):
     crm, seen, (model, later_model) = company
-    eve, after = pd.Timestamp("2023-12-31"), pd.Timestamp("2024-04-20")
-    frame = bridges.bridge(model, seen(eve), later_model, seen(after), QUARTER)
-    assert frame["term"].iloc[[0, -1]].tolist() == ["Forecast of 2023-12-31", "Actual"]
-    deals = crm.at(after).opportunities
+    eve, end = pd.Timestamp("2023-12-31"), pd.Timestamp("2024-03-31")
+    frame = bridges.bridge(model, seen(eve), later_model, seen(end), QUARTER)
+    assert frame["term"].iloc[[0, -1]].tolist() == ["Pipeline model on 2023-12-31", "Actual"]
+    deals = crm.at(end).opportunities
     came = deals[(deals["outcome"] == "won") & deals["closed_date"].between("2024-01-01", "2024-03-31")]
-    assert len(came) == 20 and frame["n"].iloc[-1] == len(came) + (deals["outcome"] == "open").sum()
+    assert len(came) == 20 == frame["n"].iloc[-1], "what is open at the end is no part of what came"
     assert frame["amount"].iloc[-1] == came["amount"].sum()
     found, old = terms(frame), said(model, seen(eve))
     assert found[["Deals to come", "Model refit", "Amount changes"]].abs().max() == 0
@@ -305,11 +304,36 @@ def test_the_same_data_under_another_model_is_the_refit_alone(company):
     assert only(frame, "Model refit").item() == pytest.approx(change) and abs(change) > 1
 
 
+def test_where_all_methods_forecast_the_days_what_the_others_make_of_it_is_a_term(company):
+    _, seen, (model, _) = company
+    first, last = pd.Timestamp("2024-01-21"), pd.Timestamp("2024-02-18")
+    said = pd.DataFrame({"period": "2024Q1", "origin": [first, last], "mean": [5e5, 4.2e5]})
+    frame = bridges.bridge(model, seen(first), model, seen(last), QUARTER, said)
+    alone = bridges.bridge(model, seen(first), model, seen(last), QUARTER)
+    ends = frame.iloc[[0, -1]]
+    assert ends["amount"].tolist() == [5e5, 4.2e5]
+    assert ends["term"].tolist() == ["Forecast of 2024-01-21", "Forecast of 2024-02-18"]
+    assert frame["amount"].iloc[:-1].sum() == pytest.approx(4.2e5, abs=0.005)
+    pd.testing.assert_series_equal(terms(frame).drop("Other methods"), terms(alone).drop("Other methods"))
+    gap = [whole - own for whole, own in zip(ends["amount"], alone.iloc[[0, -1]]["amount"], strict=True)]
+    assert terms(frame)["Other methods"] == pytest.approx(gap[1] - gap[0]) and terms(alone)["Other methods"] == 0
+    one = bridges.bridge(model, seen(first), model, seen(last), QUARTER, said.head(1))
+    pd.testing.assert_frame_equal(one, alone)
+    over = bridges.bridge(model, seen(first), model, seen(pd.Timestamp("2024-03-31")), QUARTER, said)
+    came = bridges.bridge(model, seen(first), model, seen(pd.Timestamp("2024-03-31")), QUARTER)
+    assert over["amount"].iloc[-1] == came["amount"].iloc[-1] and over["amount"].iloc[0] == 5e5
+    assert over["amount"].iloc[:-1].sum() == pytest.approx(over["amount"].iloc[-1], abs=0.005)
+
+
 # ---- in words and drawn ----------------------------------------------------------------------------------------------
 
 
 def made(
-    start: float, end: float, last: str = "Forecast of 2025-06-15", first: str = "Forecast of 2025-05-31", **parts
+    start: float,
+    end: float,
+    last: str = "Pipeline model on 2025-06-15",
+    first: str = "Pipeline model on 2025-05-31",
+    **parts,
 ):
     """A bridge with these terms, underscores for spaces."""
     named = {name.replace("_", " "): amount for name, amount in parts.items()}
@@ -336,13 +360,15 @@ def test_the_finding_names_the_largest_move_the_way_the_forecast_went():
 def test_the_finding_tells_an_actual_from_a_forecast_and_no_change_from_one():
     over = made(1e6, 9e5, "Actual", Slipped_out=-3e5, Deals_entered=2e5)
     assert bridges.finding_bridge(over) == (
-        "2025Q2 brought $100 thousand less than the forecast of 2025-05-31, most by **slipped out** (−$300 thousand); "
+        "2025Q2 brought $100 thousand less than the pipeline model's forecast of 2025-05-31, most by **slipped out** (−$300 thousand); "
         "most against it: deals entered (+$200 thousand)."
     )
     known = made(1e6, 1.05e6, "Actual", "Actual", Corrected_bookings=5e4)
     assert "more than the bookings known on 2025-05-31, most by **corrected bookings**" in bridges.finding_bridge(known)
     still = made(1e6, 1e6, Deals_won=5e4, Deals_lost=-5e4)
     assert bridges.finding_bridge(still) == "The pipeline model's forecast for 2025Q2 has not changed since 2025-05-31."
+    whole = made(1e6, 9e5, "Actual", "Forecast of 2025-05-31", Slipped_out=-1e5)
+    assert "less than the forecast of 2025-05-31" in bridges.finding_bridge(whole)
     same = made(1e6, 1e6, "Actual", "Actual")
     assert bridges.finding_bridge(same) == "2025Q2 brought the bookings known on 2025-05-31."
 
@@ -351,7 +377,7 @@ def test_the_chart_leaves_out_what_moved_nothing_and_ends_at_the_forecast():
     spec = style.spec(bridges.chart_bridge(made(1e6, 1.12e6, Deals_lost=-2e5, Deals_won=3.2e5)))
     rows = next(rows for rows in spec["datasets"].values() if "label" in rows[0])
     assert [(r["label"], r["end"]) for r in rows] == [
-        ("Forecast of 2025-05-31", 1_000_000), ("Deals won", 1_320_000), ("Deals lost", 1_120_000),
-        ("Forecast of 2025-06-15", 1_120_000),
+        ("Pipeline model on 2025-05-31", 1_000_000), ("Deals won", 1_320_000), ("Deals lost", 1_120_000),
+        ("Pipeline model on 2025-06-15", 1_120_000),
     ]  # fmt: skip
     assert "What moved the forecast for 2025Q2" in vl_convert.vegalite_to_svg(spec, vl_version="6.4")

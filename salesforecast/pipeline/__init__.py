@@ -10,7 +10,7 @@ from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, 
 from salesforecast.pipeline.changes import last_period, lately
 from salesforecast.pipeline.combination import combine
 from salesforecast.pipeline.judging import accuracy, calibration, judged
-from salesforecast.pipeline.outlook import by_group, coverage, parts, weekly_paths
+from salesforecast.pipeline.outlook import by_group, coverage, forecastable, parts, weekly_paths
 from salesforecast.pipeline.shown import (
     cards_parts,
     chart_accuracy,
@@ -24,6 +24,7 @@ from salesforecast.pipeline.shown import (
     finding_groups,
     finding_judged,
     finding_left_out,
+    finding_luck,
     finding_made,
     finding_parts,
     finding_period,
@@ -50,6 +51,7 @@ from salesforecast.pipeline.value import (
     value_added,
 )
 from salesforecast.pipeline.watching import silent, watch
+from salesforecast.pipeline.weighing import finding_methods, methods
 
 __all__ = [
     "Backtest",
@@ -81,7 +83,9 @@ __all__ = [
     "finding_groups",
     "finding_judged",
     "finding_left_out",
+    "finding_luck",
     "finding_made",
+    "finding_methods",
     "finding_parts",
     "finding_period",
     "finding_quarters",
@@ -89,9 +93,11 @@ __all__ = [
     "finding_value_added",
     "finding_watch",
     "forecast_parts",
+    "forecastable",
     "judged",
     "last_period",
     "lately",
+    "methods",
     "parts",
     "silent",
     "stake_coverage",

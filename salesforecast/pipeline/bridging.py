@@ -4,8 +4,8 @@ A deal's part of the forecast is what it has brought, or while it is open its ch
 read with the old model, and the change of each deal goes to the one thing that happened to it; then the new model reads the
 new data, and what that changes is the model's. The other order would ask the new model about a day that it has learnt from.
 
-It bridges the pipeline model's own forecast of the whole company: what the combination makes of it has no deals to hang it on,
-and a deal that only changed its owner moves nothing.
+What the other methods make of the pipeline model's forecast hangs on no deal: where the days have been forecast by all of them it
+is one term, elsewhere the bridge is that of the pipeline model alone. A deal that only changed its owner moves nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ TERMS = {
     "Removed deals": "deals that are not in the data any more: deleted, or merged with another",
     "Corrected bookings": "other changes of what had already been booked, and bookings dated back",
     "Model refit": "the same data read by the new model: open deals, and deals to come",
+    "Other methods": "what the other methods add to the pipeline model's forecast or take off it, less what they did before",
 }
-ACTUAL = "Actual"
+ACTUAL, ALONE = "Actual", "Pipeline model on "
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class _Standing:
     amount, due, quiet (as in the panel), chance, worth.
     """
 
+    day: pd.Timestamp
     deals: pd.DataFrame
     new: float
     total: float
@@ -63,7 +65,12 @@ class _Standing:
 
 
 def bridge(
-    model_0: models.Model, seen_0: models.Seen, model_1: models.Model, seen_1: models.Seen, period: Period
+    model_0: models.Model,
+    seen_0: models.Seen,
+    model_1: models.Model,
+    seen_1: models.Seen,
+    period: Period,
+    combined: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What moved the forecast of a period between two days; from the period's last day on the forecast is what was booked.
 
@@ -74,13 +81,17 @@ def bridge(
     model_1, seen_1 : Model, Seen
         Of the later day; of the same model when it was not fitted again.
     period : Period
+    combined : DataFrame, optional
+        From `combination.combine`: where it has the forecasts of these days, they are the ends of the bridge, and what they are
+        beyond the pipeline model's is the term "Other methods".
 
     Returns
     -------
     DataFrame
         period (label); since, day (the two days); term; n (deals in it); amount (money). The first row is the forecast of the
-        earlier day, the last that of the later one ("Actual" when the period is over); those between, one for each of
-        `TERMS`, add up to the change. A deal is in one term, with two additions: its change of amount and the model's.
+        earlier day ("Pipeline model on ..." where it is that model's alone), the last that of the later one ("Actual", with the number of
+        wins, when the period is over); those between, one for each of `TERMS`, add up to the change. A deal is in one term, with
+        two additions: its change of amount and the model's.
 
     Raises
     ------
@@ -94,13 +105,31 @@ def bridge(
     amount["Deals entered"] -= old.new - later
     amount["Deals to come"] += mid.new - later
     amount["Model refit"] += now.new - mid.new
-    days, last = (seen_0.day, seen_1.day), period.until - ONE_DAY
-    ends = [ACTUAL if day >= last else f"Forecast of {day:%Y-%m-%d}" for day in days]
-    counts = [(s.deals["outcome"].eq("open") | s.deals["booked"].notna()).sum() for s in (old, now)]
+    over = [day >= period.until - ONE_DAY for day in (seen_0.day, seen_1.day)]
+    others = [0.0 if done else _others(combined, period, s) for done, s in zip(over, (old, now), strict=True)]
+    alone = bool(np.isnan(others).any())
+    others = [0.0, 0.0] if alone else others
+    amount["Other methods"] += others[1] - others[0]
+    ends = [
+        ACTUAL if done else f"{ALONE if alone else 'Forecast of '}{s.day:%Y-%m-%d}"
+        for done, s in zip(over, (old, now), strict=True)
+    ]
+    counts = [
+        (s.deals["booked"].notna() | (s.deals["outcome"].eq("open") & (not done))).sum()
+        for done, s in zip(over, (old, now), strict=True)
+    ]
     return pd.DataFrame({
         "period": period.label, "since": seen_0.day, "day": seen_1.day, "term": [ends[0], *TERMS, ends[1]],
-        "n": [counts[0], *whole["size"], counts[1]], "amount": [old.total, *amount, now.total],
+        "n": [counts[0], *whole["size"], counts[1]], "amount": [old.total + others[0], *amount, now.total + others[1]],
     })  # fmt: skip
+
+
+def _others(combined: pd.DataFrame | None, period: Period, then: _Standing) -> float:
+    """What the combined forecast of the day is beyond the pipeline model's; missing where the day has none."""
+    if combined is None:
+        return np.nan
+    row = combined[(combined["period"] == period.label) & (combined["origin"] == then.day)]
+    return float(row["mean"].iloc[0]) - then.total if len(row) else np.nan
 
 
 def deals_bridge(
@@ -147,19 +176,16 @@ def finding_bridge(bridge: pd.DataFrame) -> str:
     first, last, parts = bridge.iloc[0], bridge.iloc[-1], bridge.iloc[1:-1]
     label, since, change = first["period"], f"{first['since']:%Y-%m-%d}", last["amount"] - first["amount"]
     over, size = last["term"] == ACTUAL, style.money(abs(change))
-    then = f"{'bookings known on' if first['term'] == ACTUAL else 'forecast of'} {since}"
+    whose = "pipeline model's forecast" if first["term"].startswith(ALONE) else "forecast"
+    then = f"{'bookings known on' if first['term'] == ACTUAL else whose + ' of'} {since}"
     most, least = parts.loc[parts["amount"].idxmax()], parts.loc[parts["amount"].idxmin()]
     with_it, against = (most, least) if change > 0 else (least, most)
     if abs(change) < 0.5:
-        return (
-            f"{label} brought the {then}."
-            if over
-            else f"The pipeline model's forecast for {label} has not changed since {since}."
-        )
+        return f"{label} brought the {then}." if over else f"The {whose} for {label} has not changed since {since}."
     if over:
         claim = f"{label} brought {size} {'more' if change > 0 else 'less'} than the {then}"
     else:
-        claim = f"The pipeline model's forecast for {label} {'rose' if change > 0 else 'fell'} by {size} since {since}"
+        claim = f"The {whose} for {label} {'rose' if change > 0 else 'fell'} by {size} since {since}"
     other = f"; most against it: {_words(against)}" if against["amount"] * change < 0 else ""
     return f"{claim}, most by {_words(with_it, '**')}{other}."
 
@@ -218,7 +244,7 @@ def _standing(model: models.Model, known: models.Seen, period: Period) -> _Stand
         panel = panel.assign(chance=scored["chance"], worth=scored["worth"])
         new = float(outlook.new[-1])
         total += float(outlook.open[-1]) + new
-    return _Standing(deals.join(panel, validate="one_to_one").fillna({"chance": 0.0}), new, total)
+    return _Standing(known.day, deals.join(panel, validate="one_to_one").fillna({"chance": 0.0}), new, total)
 
 
 def _ends(day: pd.Timestamp, period: Period) -> np.ndarray:

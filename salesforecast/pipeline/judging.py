@@ -7,7 +7,7 @@ import pandas as pd
 
 from salesforecast import stats
 from salesforecast.errors import TooLittleData
-from salesforecast.pipeline import simple
+from salesforecast.pipeline import combination, simple
 from salesforecast.pipeline.backtesting import Backtest
 
 KEYS = ["period", "origin", "weeks_to_go", "actual"]
@@ -18,8 +18,13 @@ ABOUT = {
     "pipeline": "every open deal at its chance of being won by the end, and deals to come",
     "floor": "what the luck of single deals leaves on average where all chances are right; past periods may have been luckier",
     "series": "booked so far, and the weeks to come forecast from the weeks before",
-    "combination": "the forecast of this page: pipeline, amount share, series, run rate and human commit, weighted by past errors",
 }
+METHOD = {
+    "combination": "this forecast", "pipeline": "pipeline model", "amount_share": "share of amounts",
+    "stage_share": "share of deals", "series": "series of bookings", "run_rate": "run rate", "pick_up": "pick-up",
+    "floor": "luck alone", "last_year": "last year", "stage_rate": "weighted by stage rate", "crm_probability": "weighted by the CRM",
+    "human_commit": "human commit",
+}  # fmt: skip
 
 
 def judged(past: Backtest, combined: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +61,9 @@ def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None =
     -------
     DataFrame
         method, about (what it does), n (periods), then a column per weeks to go (12, 8, 4, 1, as far as there are any): the
-        sum of absolute errors over the sum of actuals (WAPE, fraction). The best at most weeks to go first. Periods that a
+        sum of absolute errors over the sum of actuals (WAPE, fraction); taken_off (what the combination takes off it, over
+        all these weeks together, fraction: below 0 the combination is worse) with taken_off_lower, taken_off_upper (95%, from
+        leaving out one period at a time; missing with fewer than three). The best at most weeks to go first. Periods that a
         method says nothing of are left out of all, and methods that say nothing of more than a quarter of them. The row
         "floor" is no method: the mean absolute error that is left when all chances are right, by the simulated deals.
     """
@@ -77,8 +84,33 @@ def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None =
     table = table[[w for w in shown if w in table]]
     order = (table.rank()).mean(axis=1).sort_values(kind="stable").index
     table = table.loc[order]
-    out = pd.DataFrame({"method": table.index, "n": wide.index.get_level_values("period").nunique()})
-    return out.assign(**{_weeks(w): table[w].to_numpy() for w in table}).assign(about=[ABOUT[m] for m in table.index])
+    period = wide.index.get_level_values("period")
+    lost = error[order].groupby(period, sort=False).sum()
+    lost = lost.sub(lost["combination"], axis=0)
+    size = pd.Series(actual).groupby(np.asarray(period), sort=False).sum().to_numpy()[:, None]
+    taken = (lost.sum() / size.sum()).to_numpy()
+    half = half_width((lost.sum() - lost).to_numpy() / (size.sum() - size)) if len(lost) > 1 else np.nan
+    used = " and ".join(", ".join(METHOD[m] for m in members(past, series)).rsplit(", ", 1))
+    about = ABOUT | {"combination": f"the forecast of this page: {used}, weighted by past errors"}
+    out = pd.DataFrame({"method": table.index, "n": len(lost)})
+    out = out.assign(**{_weeks(w): table[w].to_numpy() for w in table})
+    out = out.assign(taken_off=taken, taken_off_lower=taken - half, taken_off_upper=taken + half)
+    ours = out["method"].isin(["combination", "floor"])
+    out.loc[ours, [c for c in out if c.startswith("taken_off")]] = np.nan
+    return out.assign(about=[about[m] for m in table.index])
+
+
+def members(past: Backtest, series: np.ndarray | None = None) -> pd.DataFrame:
+    """What each method that the forecast is made of says is still to come at each origin: a column per method."""
+    return combination._rest(past, series)
+
+
+def half_width(without: np.ndarray) -> np.ndarray:
+    """Half the width of the 95% interval of each column, from what it is without each period; missing with fewer than three."""
+    n = len(without)
+    if n < 3:
+        return np.full(without.shape[1], np.nan)
+    return np.asarray(stats.t_quantile(n - 1) * np.sqrt(stats.jackknife_variance(without)))
 
 
 def _weeks(w: int) -> str:
@@ -88,11 +120,19 @@ def _weeks(w: int) -> str:
 def calibration(past: Backtest) -> pd.DataFrame:
     """Whether as many deals were won as the chances said, over all past origins.
 
+    A deal is counted at every origin, and its chances there are steps to one outcome. Were they right, (won - chance) of two
+    origins would go together by p(1 - p) of the later one, so the variance of all wins of a class follows from the chances alone.
+    It is that or, where larger, what the periods differ by. The interval is that of as many independent deals as have this variance,
+    fewer where few periods tell it: so it exists also where all were won or none.
+
     Returns
     -------
     DataFrame
         One row per class of chances: chances (its name), n (deals, each counted once at every origin), deals (different ones),
-        said (mean chance), won_share (fraction), lower, upper (95% interval from leaving out one period at a time).
+        said (mean chance), won_share (fraction), lower, upper (95% interval; missing with deals of one period only), p (how
+        often luck alone gives a difference as large, by Holm over the classes), periods.
+
+    Source: Korn & Graubard (1998) for the interval; Holm (1979).
     """
     known = past.deals[past.deals["period"].isin(past.origins.loc[past.origins["actual"].notna(), "period"])]
     if known["period"].nunique() < 2:
@@ -103,13 +143,36 @@ def calibration(past: Backtest) -> pd.DataFrame:
     rows = []
     for k, ours in known.groupby(kind):
         said, won = ours["chance"].mean(), ours["won"].mean()
-        by = ours.groupby("period")["won"].agg(["sum", "size"])
-        without = (by["sum"].sum() - by["sum"]) / (by["size"].sum() - by["size"])
-        variance = stats.jackknife_variance(without.to_numpy()[:, None]) if len(by) > 1 else np.array([np.nan])
-        lower, upper = stats.share_interval(np.array([won]), variance, max(len(by) - 1, 1))
+        lower, upper, p = _held(ours)
         low, high = EDGES[int(k)], EDGES[int(k) + 1]
         rows.append({
             "chances": f"{low:.0%} to {high:.0%}", "n": len(ours), "deals": ours["opportunity_id"].nunique(),
-            "said": said, "won_share": won, "lower": lower[0], "upper": upper[0],
+            "said": said, "won_share": won, "lower": lower, "upper": upper, "p": p, "periods": ours["period"].nunique(),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    ranked = out["p"].dropna().sort_values()
+    holm = (ranked * np.arange(len(ranked), 0, -1)).cummax().clip(upper=1.0)
+    return out.assign(p=holm.reindex(out.index))
+
+
+def _held(ours: pd.DataFrame) -> tuple[float, float, float]:
+    """The 95% interval of the share won in a class, and how often luck alone is as far from what was said."""
+    from scipy.stats import beta, norm
+
+    ours = ours.sort_values("origin", kind="stable")
+    n, said, chance = len(ours), float(ours["chance"].mean()), ours["chance"]
+    before = ours.groupby("opportunity_id").cumcount()
+    off = (ours["won"] - chance).groupby(ours["period"]).agg(["sum", "size"])
+    many = len(off)
+    if many < 2:
+        return np.nan, np.nan, np.nan
+    luck = float((chance * (1 - chance) * (1 + 2 * before)).sum())
+    between = float(((off["sum"] - off["size"] * off["sum"].sum() / n) ** 2).sum() * many / (many - 1))
+    variance = max(luck, between)
+    alike = said * (1 - said) * n**2 / variance if variance > 0 else float(ours["opportunity_id"].nunique())
+    alike *= (norm.ppf(0.975) / stats.t_quantile(many - 1)) ** 2
+    won = float(ours["won"].mean()) * alike
+    lost = alike - won
+    lower, upper = (beta.ppf(0.025, won, lost + 1) if won else 0.0), (beta.ppf(0.975, won + 1, lost) if lost else 1.0)
+    as_many, as_few = (beta.cdf(said, won, lost + 1) if won else 1.0), (beta.sf(said, won + 1, lost) if lost else 1.0)
+    return float(lower), float(upper), float(min(1.0, 2 * min(as_many, as_few)))

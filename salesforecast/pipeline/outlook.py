@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from salesforecast import goals
 from salesforecast.errors import MissingTable, TooLittleData, unknown
+from salesforecast.periods import Period
 from salesforecast.pipeline import combination, models
-from salesforecast.pipeline.backtesting import Backtest, Now
+from salesforecast.pipeline.backtesting import EVERY, Backtest, Now
 from salesforecast.tables import NOT_FILLED, Crm
 
 LIKELY = 0.8  # the chance of reaching a target that the pipeline needed is for
+MOST = 1000.0  # times the open deals: more are no help
 FROM = {  # the table that a label of the deals comes from
     **dict.fromkeys(("rep", "team", "manager", "region", "role"), "reps"),
     **dict.fromkeys(("product", "family"), "products"),
@@ -37,27 +38,34 @@ def parts(past: Backtest, combined: pd.DataFrame, target: float = float("nan")) 
     -------
     DataFrame
         part (Won so far, Open pipeline, Deals to come, Forecast, and with a target Target and Gap), n (deals: won, open,
-        wins expected of deals not yet entered), amount (money), lower, upper (the range), chance (of reaching the target; in
-        the row Target). The ranges of parts do not add up to that of the whole. What the members other than the pipeline
-        model add or take is shared out over the last two parts.
+        wins expected of deals not yet entered), amount (money), lower, upper (the range), level (of it), chance (of reaching the
+        target; in the row Target), alone (what the pipeline model says without the other methods, money). The ranges of parts do
+        not add up to that of the whole. What the members other than the pipeline model add or take is shared out over the last
+        two parts.
     """
     now, row = current(past), combined.iloc[-1]
     outlook, total = now.outlook, combination.paths(past, combined)[-1]
     split = futures(past, combined, np.zeros(len(outlook.deals), int), np.ones(len(outlook.kinds), int), 2)[:, :, 0]
-    counts = [len(won_so_far(now)), len(outlook.deals), outlook.coming.sum()]
-    rows = [{"part": PARTS[0], "n": counts[0], "amount": row["booked"], "lower": row["booked"], "upper": row["booked"]}]
-    for name, k, draws in zip(PARTS[1:], counts[1:], split, strict=True):
-        rows.append({"part": name, "n": k, "amount": draws.mean(), **_range(draws, row["level"])})
+    counts, alone = [len(outlook.deals), outlook.coming.sum()], [outlook.open.sum(), outlook.new.sum()]
+    rows = [
+        dict.fromkeys(("amount", "lower", "upper", "alone"), row["booked"])
+        | {"part": PARTS[0], "n": len(won_so_far(now))}
+    ]
+    for name, k, own, draws in zip(PARTS[1:], counts, alone, split, strict=True):
+        rows.append({"part": name, "n": k, "amount": draws.mean(), "alone": own, **_range(draws, row["level"])})
     rest = row["mean"] - row["booked"]
     drawn = sum(r["amount"] for r in rows[1:])
     for r in rows[1:]:  # their means to the forecast's, which the draws meet but for chance
         r["amount"] *= rest / drawn if drawn > 0 else 1.0
-    rows.append({"part": "Forecast", "n": np.nan, "amount": row["mean"], "lower": row["lower"], "upper": row["upper"]})
+    whole = {c: row[c] for c in ("lower", "upper")} | {"amount": row["mean"], "alone": row["booked"] + sum(alone)}
+    rows.append({"part": "Forecast", "n": np.nan, **whole})
     if pd.notna(target):
         chance = float((total >= target).mean())
         rows.append({"part": "Target", "amount": target, "chance": chance})
         rows.append({"part": "Gap", "amount": target - row["mean"], **_range(target - total, row["level"])})
-    return pd.DataFrame(rows, columns=["part", "n", "amount", "lower", "upper", "chance"])
+    return pd.DataFrame(rows, columns=["part", "n", "amount", "lower", "upper", "chance", "alone"]).assign(
+        level=row["level"]
+    )
 
 
 def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.DataFrame:
@@ -78,8 +86,8 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
     Returns
     -------
     DataFrame
-        The column; n (open deals), booked, forecast, lower, upper (money), target (where there is one), chance (of reaching
-        it); largest forecast first.
+        The column; n (open deals), booked, forecast, lower, upper (money), level (of this range), target (where there is one),
+        chance (of reaching it); largest forecast first.
     """
     now, row = current(past), combined.iloc[-1]
     won, wanted = won_so_far(now), goals.targets(crm, now.period, by)
@@ -100,6 +108,7 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
         "booked": booked,
         "forecast": booked + expected * scale(past, combined),
         **_range(future, row["level"]),
+        "level": row["level"],
         "target": target,
         "chance": np.where(np.isnan(target), np.nan, (future >= target[:, None]).mean(axis=1)),
     })  # fmt: skip
@@ -108,41 +117,64 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
 
 
 def coverage(past: Backtest, combined: pd.DataFrame, target: float, *, likely: float = LIKELY) -> pd.DataFrame:
-    """How much pipeline the rest of the target needs, and how much there is.
+    """How much pipeline the target needs for a chance of reaching it, and how much there is.
 
-    Needed for a chance q: (rest of the target / (1 - z_q CV) less what deals to come are expected to bring) / conversion,
-    where conversion is the share of the open amount expected to be won by the end, and CV the spread of what is still to come
-    over its mean. So three times the rest is enough only where a third converts, and then only for an even chance.
+    Needed are as many times the open deals that are not silent as bring the chance to `likely`, in the paths of the forecast: deals
+    like those there are, each won or not by itself, beside the deals to come and with what all deals of the period share.
 
     Returns
     -------
     DataFrame
         One row: to_book (money), pipeline (amount of the open deals that are not silent), coverage (pipeline / to_book),
-        conversion (fraction), needed (coverage for the chance), missing_pipeline (money, 0 when there is enough), likely (the
-        chance).
+        conversion (fraction of it expected to be won by the end), needed (coverage for the chance; missing where no multiple of
+        these deals is enough), missing_pipeline (the amount of open deals to add for the chance, money, 0 when there is enough),
+        likely (the chance).
     """
     now, row = current(past), combined.iloc[-1]
     left = target - row["booked"]
     if not left > 0:
         raise TooLittleData("The target is reached or there is none, so no pipeline is needed for it.")
-    alive = now.outlook.deals[~now.outlook.deals["silent"]]
-    open_amount = float(alive["worth"].sum())
-    made = parts(past, combined).set_index("part")["amount"]
-    conversion = made["Open pipeline"] / open_amount if open_amount else 0.0
-    rest = combination.paths(past, combined)[-1] - row["booked"]
-    cv = float(rest.std() / rest.mean()) if rest.mean() > 0 else 1.0
-    room = max(1 - norm.ppf(likely) * cv, 0.05)
-    needed = max(left - made["Deals to come"] * room, 0.0) / (conversion * room) if conversion > 0 else np.nan
+    quiet = now.outlook.deals["silent"].to_numpy()
+    open_amount = float(now.outlook.deals["worth"].to_numpy()[~quiet].sum())
+    shared = common(past, combined)
+    alive, rest = futures(past, combined, quiet.astype(int), np.ones(len(now.outlook.kinds), int), 2)[:, :, 0]
+    own, mean = alive / shared, float((alive / shared).mean())
+
+    def chance(times: float) -> float:  # of so many times the deals: mean and variance grow alike
+        many = np.maximum(times * mean + np.sqrt(times) * (own - mean), 0.0) * shared
+        return float((many + rest >= left).mean())
+
+    low, high = 0.0, 1.0
+    while chance(high) < likely and high < MOST and mean > 0:
+        low, high = high, 2 * high
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chance(middle) < likely else (low, middle)
+    needed = high * open_amount if chance(high) >= likely else np.nan
     return pd.DataFrame([{
-        "to_book": left, "pipeline": open_amount, "coverage": open_amount / left, "conversion": conversion,
-        "needed": needed / left, "missing_pipeline": max(needed - open_amount, 0.0), "likely": likely,
+        "to_book": left, "pipeline": open_amount, "coverage": open_amount / left,
+        "conversion": mean / open_amount if open_amount else 0.0, "needed": needed / left,
+        "missing_pipeline": np.maximum(needed - open_amount, 0.0), "likely": likely,
     }])  # fmt: skip
+
+
+def forecastable(span: Period) -> Period | None:
+    """The period where its deals can forecast it, as a quarter or a month; none for a year, so that only the past is forecast.
+
+    >>> from salesforecast.periods import period
+    >>> forecastable(period("2025Q3")).label, forecastable(period("2025"))
+    ('2025Q3', None)
+    """
+    return span if span.kind in EVERY.values() else None
 
 
 def current(past: Backtest) -> Now:
     """What stands behind today's forecast."""
     if past.now is None:
-        raise TooLittleData("The backtest has no period to come: call backtest(crm, period).")
+        raise TooLittleData(
+            "From the open deals a quarter or a month can be forecast, and none was asked for: of a year most deals are not entered "
+            "yet. Ask for one, as 2025Q3 or 2025-09."
+        )
     return past.now
 
 
@@ -177,8 +209,13 @@ def futures(
         Money; the groups add up to the company.
     """
     now, row, n = current(past), combined.iloc[-1], past.draws.shape[1]
-    drawn = models.draw(now.model, outlook or now.outlook, deals, kinds, many=many, n=n, seed=0)
-    return drawn * row["scale"] * combination.factors(np.array([row["shock"]]), n)[0][:, None]
+    drawn = models.draw(now.model, outlook or now.outlook, deals, kinds, many=many, n=n, seed=past.seed)
+    return drawn * row["scale"] * common(past, combined)[:, None]
+
+
+def common(past: Backtest, combined: pd.DataFrame) -> np.ndarray:
+    """What all deals of today's period share in each path of the forecast: a factor a draw."""
+    return combination.factors(combined["shock"].to_numpy()[-1:], past.draws.shape[1], past.seed)[0]
 
 
 def _range(draws: np.ndarray, level: float) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from salesforecast.cards import Card, Cards
 from salesforecast.formats import money, percent
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.outlook import current
-from salesforecast.stakes import LEVEL, Forecast, Stake, shortfall
+from salesforecast.pipeline.shown import chance_of, level_of
+from salesforecast.stakes import LEVEL, Forecast, Stake, at_80, shortfall
 
 DRAWS = 4000
 FEW = 5  # deals that a finding speaks of
@@ -26,22 +27,33 @@ def stake_parts(parts: pd.DataFrame) -> Stake | None:
     rows = parts.set_index("part")
     if "Gap" not in rows.index:
         return None
-    return shortfall(*(float(rows.at["Gap", c]) for c in ("amount", "lower", "upper")))
+    return shortfall(*_at_80(rows.loc["Gap"], parts))
 
 
 def forecast_parts(parts: pd.DataFrame, past: Backtest) -> Forecast:
     """What was said of the period, for later reports to hold against what came."""
     whole = parts.set_index("part").loc["Forecast"]
-    return Forecast(current(past).period.label, float(whole["amount"]), float(whole["lower"]), float(whole["upper"]))
+    return Forecast(current(past).period.label, *_at_80(whole, parts))
+
+
+def _at_80(row: pd.Series, parts: pd.DataFrame) -> tuple[float, float, float]:
+    """The amount of a part and its 80% range."""
+    amount, lower, upper = (float(row[c]) for c in ("amount", "lower", "upper"))
+    level = level_of(parts)
+    return amount, *((lower, upper) if level == LEVEL else at_80(amount, lower, upper, level))
 
 
 def cards_headline(parts: pd.DataFrame, past: Backtest) -> Cards:
     """The forecast with its range and the chance of the target, for the summary."""
     rows, label = parts.set_index("part"), current(past).period.label
     whole = rows.loc["Forecast"]
-    of = [f"80% range {money(whole['lower'], short=True)} to {money(whole['upper'], short=True)}"]
+    of = [
+        f"{percent(level_of(parts))} range {money(whole['lower'], short=True)} to {money(whole['upper'], short=True)}"
+    ]
     if "Target" in rows.index:
-        of.append(f"{percent(rows.at['Target', 'chance'])} chance of {money(rows.at['Target', 'amount'], short=True)}")
+        of.append(
+            f"{chance_of(rows.at['Target', 'chance'])} chance of {money(rows.at['Target', 'amount'], short=True)}"
+        )
     cards = [Card(f"Forecast, {label}", money(whole["amount"], short=True), tuple(of))]
     won = float(rows.at["Won so far", "amount"])
     if "Target" in rows.index and won > 0:
@@ -62,9 +74,8 @@ def stake_watch(watch: pd.DataFrame) -> Stake | None:
     expected = float(top["expected"].sum())
     if expected <= 0:
         return None
-    scale = expected / float((top["amount"] * top["chance"]).sum())
     won = np.random.default_rng(0).random((DRAWS, len(top))) < top["chance"].to_numpy("float64")
-    low, high = np.quantile(scale * (won @ top["amount"].to_numpy("float64")), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    low, high = np.quantile(won @ top["amount"].to_numpy("float64"), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     return Stake(expected, float(low), float(high))
 
 

@@ -6,11 +6,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from salesforecast import stats, style
+from salesforecast import style
 from salesforecast.errors import TooLittleData
 from salesforecast.formats import Format, percent, plural
-from salesforecast.pipeline import commits, panels
+from salesforecast.pipeline import commits, models, panels
 from salesforecast.pipeline.backtesting import Backtest
+from salesforecast.pipeline.judging import half_width
 from salesforecast.tables import NOT_FILLED, Crm
 from salesforecast.text import md
 
@@ -63,7 +64,7 @@ def value_added(past: Backtest, combined: pd.DataFrame, crm: Crm) -> pd.DataFram
     without = ((error.sum() - error).div(size.sum() - size, axis=0)).to_numpy()
     added = np.r_[np.nan, off[:-1] - off[1:]]
     fewer = np.column_stack([np.full(n, np.nan), without[:, :-1] - without[:, 1:]])
-    half, wider = (_half(x) for x in (without, fewer))
+    half, wider = (half_width(x) for x in (without, fewer))
     return pd.DataFrame({
         "step": wide.columns, "n": n, "origins": len(wide), "off_by": off, "lower": np.maximum(off - half, 0), "upper": off + half,
         "taken_off": added, "taken_off_lower": added - wider, "taken_off_upper": added + wider,
@@ -75,7 +76,7 @@ def finding_value_added(value: pd.DataFrame) -> str:
     called = value[value["step"].str.startswith("called by")]
     first, ours = called.iloc[0], value.iloc[-1]
     better = [
-        f"{md(row['step'])} {'takes off' if row['taken_off'] > 0 else 'adds'} {abs(100 * row['taken_off']):.0f} points"
+        f"{md(row['step'])} {'takes off' if row['taken_off'] > 0 else 'adds'} {plural(round(abs(100 * row['taken_off'])), 'point')}"
         for _, row in value[value.index > called.index[0]].iterrows()
         if row["taken_off_lower"] > 0 or row["taken_off_upper"] < 0
     ]
@@ -123,8 +124,7 @@ def biases(crm: Crm) -> pd.DataFrame:
         raise TooLittleData(
             "None of the calls is a commit with a day, an amount and a period such as 2025Q2, so nothing is known of their bias."
         )
-    ended = panels.closings(crm)
-    won = ended[(ended["outcome"] == "won") & ended["closed_date"].notna()].fillna({"amount": 0.0})
+    won = models.seen(panels.needed(crm), to_fit=False).won
     found = commits.biases(called, commits.people(crm), won, crm.as_of)
     if found.empty:
         raise TooLittleData("No period that was called is over, so nothing is known of the calls' bias.")
@@ -149,11 +149,3 @@ def finding_biases(biases: pd.DataFrame) -> str:
         word = "an unknown share" if pd.isna(bias) else f"{percent(abs(bias))} {'more' if bias >= 0 else 'less'}"
         said.append(f"those called by {md(str(level))} {word}")
     return f"Of what was still to come, the calls said more or less than came: {', '.join(said)}."
-
-
-def _half(without: np.ndarray) -> np.ndarray:
-    """Half the width of the interval of each column, from what it is without each period."""
-    n = len(without)
-    if n < 3:
-        return np.full(without.shape[1], np.nan)
-    return np.asarray(stats.t_quantile(n - 1) * np.sqrt(stats.jackknife_variance(without)))

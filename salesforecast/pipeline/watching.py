@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast.formats import count, plural
+from salesforecast.formats import plural
+from salesforecast.periods import ONE_DAY
 from salesforecast.pipeline import weeks
 from salesforecast.pipeline.backtesting import Backtest
-from salesforecast.pipeline.outlook import current, futures, scale
-from salesforecast.tables import Crm
+from salesforecast.pipeline.outlook import common, current, futures, scale
+from salesforecast.tables import NOT_RECORDED, Crm
 
 MOST = 25
 STRONG = 0.25  # log-odds: a reason below it is not worth a word
@@ -36,8 +37,9 @@ def watch(
     -------
     DataFrame
         opportunity_id; name, account, rep (as far as the data have them); stage; amount (expected when won, money); chance (of
-        being won by the end of the period); expected (amount x chance, times what the other methods make of the deals); swing
-        (with a target: by how much the chance of reaching it is higher if the deal is won than if it is not); likelier,
+        being won by the end of the period); expected (amount x chance); swing (with a target: by how much the chance of
+        reaching it is higher if the deal is won than if it is not, in the paths of the forecast: what the other methods make of
+        the deals and what all deals of a period share is in it); likelier,
         unlikelier (what lifts or lowers the odds against those of the average open deal, in words). The largest
         amount x sqrt(chance x (1 - chance)) first: where there is most to win or lose.
     """
@@ -52,10 +54,11 @@ def watch(
     for column in NAMES:
         if column in names:
             out[column] = names[column].to_numpy()
-    out = out.assign(stage=names["stage"].to_numpy(), amount=a, chance=p, expected=a * p * scale(past, combined))
+    out = out.assign(stage=names["stage"].to_numpy(), amount=a, chance=p, expected=a * p)
     if pd.notna(target):
         without = _without(past, combined, order)
-        out["swing"] = (without + a[:, None] >= target).mean(axis=1) - (without >= target).mean(axis=1)
+        won = combined["scale"].iloc[-1] * np.outer(a, common(past, combined))
+        out["swing"] = (without + won >= target).mean(axis=1) - (without >= target).mean(axis=1)
     likelier, unlikelier = reasons(past, top)
     return out.assign(likelier=likelier, unlikelier=unlikelier)
 
@@ -73,15 +76,19 @@ def _without(past: Backtest, combined: pd.DataFrame, top: np.ndarray) -> np.ndar
 def reasons(past: Backtest, deals: pd.DataFrame, most: int = 2) -> tuple[list[str], list[str]]:
     """What lifts and what lowers the odds of each deal against those of the average open deal, the strongest first, in words."""
     now = current(past)
-    week = int(weeks.number(pd.DatetimeIndex([now.seen.day]), now.model.fiscal_year_start)[0])
+    week = int(weeks.number(pd.DatetimeIndex([now.seen.day + ONE_DAY]), now.model.fiscal_year_start)[0]) - 1
     every = now.outlook.deals[~now.outlook.deals["silent"]]
     moved = now.model.open.reasons(pd.concat([every, deals], ignore_index=True), week).iloc[len(every) :]
     up, down = [], []
     for (_, deal), (_, move) in zip(deals.iterrows(), moved.iterrows(), strict=True):
+        told = deal["stage"] != NOT_RECORDED
         if deal["silent"]:
             up.append("")
-            down.append(f"silent: {plural(deal['quiet'], 'day')} without a change")
+            down.append(f"silent: {plural(deal['quiet'], 'day')} {'without a change' if told else 'old'}")
             continue
+        if not told:  # then the three are one: the days since it was entered
+            alike = move.index.intersection(["time in stage", "silence", "age"])
+            move = pd.concat([move.drop(alike), pd.Series({"age": move[alike].sum()})])
         ranked, words = move[move.abs() >= STRONG].sort_values(), _words(deal)
         up.append(", ".join([words[g] for g in ranked.index[::-1] if ranked[g] > 0][:most]))
         down.append(", ".join([words[g] for g in ranked.index if ranked[g] < 0][:most]))
@@ -94,15 +101,18 @@ def silent(past: Backtest, combined: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row: n (silent deals), of (open deals), amount (money they stand for), expected (what the forecast counts of it),
-        silent_after (days).
+        One row: n (silent deals), of (open deals), amount (money they stand for), expected (amount x chance), factor (by which
+        the other methods take what is expected of all deals up or down), silent_after (days; missing where no win tells it), or
+        older_than where nothing records changes: then all that is known is how old a deal is.
     """
     now = current(past)
-    quiet = now.outlook.deals["silent"].to_numpy()
-    worth = now.outlook.deals["worth"].to_numpy()
+    deals = now.outlook.deals
+    quiet, worth = deals["silent"].to_numpy(), deals["worth"].to_numpy()
+    days = now.model.silent_after if np.isfinite(now.model.silent_after) else np.nan
     return pd.DataFrame([{
         "n": int(quiet.sum()), "of": len(quiet), "amount": worth[quiet].sum(),
-        "expected": (worth * now.outlook.won[:, 0])[quiet].sum() * scale(past, combined), "silent_after": now.model.silent_after,
+        "expected": (worth * now.outlook.won[:, 0])[quiet].sum(), "factor": scale(past, combined),
+        "silent_after" if (deals["stage"] != NOT_RECORDED).any() else "older_than": days,
     }])  # fmt: skip
 
 
@@ -114,9 +124,9 @@ def _words(deal: pd.Series) -> dict[str, str]:
     )  # fmt: skip
     return {
         "stage": f"stage {deal['stage']}",
-        "time in stage": f"{count(deal['in_stage'])} days in its stage",
-        "age": f"{count(deal['age'])} days old",
-        "silence": f"{count(deal['quiet'])} days without a change",
+        "time in stage": f"{plural(deal['in_stage'], 'day')} in its stage",
+        "age": f"{plural(deal['age'], 'day')} old",
+        "silence": f"{plural(deal['quiet'], 'day')} without a change",
         "amount": "no amount" if pd.isna(deal["amount"]) else "its size",
         "expected close date": when,
         "pushed date": f"date pushed {plural(pushes, 'time')}" if pushes else "date never pushed",
@@ -124,5 +134,5 @@ def _words(deal: pd.Series) -> dict[str, str]:
         "channel": f"channel {deal['channel']}",
         "product_id": "its product",
         "rep_id": "its rep's past deals",
-        "new customer": "new customer" if deal["new"] else "has bought before",
+        "customer": {"new": "new customer", "known": "has bought before"}.get(deal["customer"], "customer unknown"),
     }
