@@ -265,6 +265,18 @@ def test_a_channel_whose_wins_still_come_is_too_young_to_be_judged():
     assert "Young cannot be judged yet" in channels.finding_fair(made.reset_index())
 
 
+def test_channels_whose_deals_have_all_closed_are_compared_however_late_some_did():
+    rng, parts = np.random.default_rng(0), []
+    for name, share in (("A", 0.2), ("B", 0.3), ("C", 0.4)):
+        closed = [int(d) for d in rng.integers(5, 250, 300)]
+        won = rng.random(300) < share
+        parts += [(name, *((1, 0, 0) if w else (0, 1, 0)), d, d) for w, d in zip(won, closed, strict=True)]
+    made = rows(*parts).set_axis([f"D{i}" for i in range(900)])
+    found = channels.fair(made.assign(account=np.arange(900)))
+    assert found["believed"].notna().all() and not found["undecided"].any()
+    assert found.set_index("channel").loc["C", "verdict"] == "above"
+
+
 def test_one_channel_alone_or_few_deals_are_said_not_compared():
     with pytest.raises(TooLittleData, match="Fewer than two channels"):
         channels.fair(rows(("A", 60, 100, 0, 5, 9), ("B", 2, 5, 0, 5, 9)))

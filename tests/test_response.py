@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -285,6 +286,15 @@ def test_money_is_moved_within_what_was_tried_to_equal_marginals_and_the_total_s
         assert inside["marginal_then"].max() - inside["marginal_then"].min() < 0.1 * rows["marginal_return"].max()
         at_most = rows[np.isclose(rows["proposed"], rows["most_tried"])]
         assert (at_most["marginal_then"] > inside["marginal_then"].max() - 0.1).all()
+
+
+def test_money_moved_to_a_channel_named_all_is_not_the_total():
+    frame = pd.DataFrame({
+        "channel": ["All", "B", "All"], "spend": [100.0, 100.0, 200.0], "proposed": [150.0, 50.0, 200.0], "added": [60.0, -20.0, 40.0],
+        "lower": [10.0, -50.0, 5.0], "upper": [99.0, -1.0, 90.0],
+    })  # fmt: skip
+    stake = channels.stake_reallocation(frame, SimpleNamespace(every="M"))
+    assert stake.lever == "Move $50 a period, most to **All**"
 
 
 def test_a_gain_whose_interval_holds_nothing_is_not_promised():

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from salesforecast import stats
 
 RARE = 30  # cases of a level: rarer ones are put together
-RIDGE = 1.0  # a normal prior of standard deviation 1 on each effect of a covariate, in log-odds
-LOOSE = 0.04  # the same for the choices, of standard deviation 5: only against no result at all
+RIDGE = 1.0  # a normal prior of standard deviation 1 on the effect of each level of a covariate, in log-odds
+WIDE = 0.16  # the same of 2.5 on the effect of a choice: it only keeps one without a result finite
 ROUNDS = 40
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,7 @@ class Standardised:
 
 
 def standardised(result: np.ndarray, choice: pd.Series, covariates: pd.DataFrame, clusters: np.ndarray) -> Standardised:
-    """The share with a result that each choice would have on all cases, by a logit of choice and covariates.
-
-    The logit is ridge-penalised; each choice's rate is the mean of its predictions over all cases (g-computation); errors
-    are by clusters (sandwich).
+    """The share with a result that each choice would have on all cases (`on_the_same`), with errors by clusters (sandwich).
 
     Parameters
     ----------
@@ -64,47 +63,75 @@ def standardised(result: np.ndarray, choice: pd.Series, covariates: pd.DataFrame
     Hernán & Robins (2020), chapter 13, for standardisation; Liang & Zeger (1986) for the errors.
     """
     code, choices = pd.factorize(choice, sort=True)
-    parts = [np.ones((len(code), 1)), np.eye(len(choices))[code][:, 1:]]
-    parts += [dummies for name in covariates if (dummies := _dummies(covariates[name])).shape[1]]
-    design = np.column_stack(parts)
-    k = len(choices)
-    penalty = np.r_[1e-9, np.full(k - 1, LOOSE), np.full(design.shape[1] - k, RIDGE)]
-    y, effects = result.astype("float64"), np.zeros(design.shape[1])
-    effects[0] = np.log((y.sum() + 0.5) / (len(y) - y.sum() + 0.5))
-    for _ in range(ROUNDS):
-        chance = 1 / (1 + np.exp(-design @ effects))
-        information = (design.T * (chance * (1 - chance))) @ design + np.diag(penalty)
-        step = np.linalg.solve(information, design.T @ (y - chance) - penalty * effects)
-        effects = effects + np.clip(step, -3, 3)
-        if np.abs(step).max() < 1e-9:
-            break
-    chance = 1 / (1 + np.exp(-design @ effects))
-    information = (design.T * (chance * (1 - chance))) @ design + np.diag(penalty)
+    rates, influence = on_the_same(result.astype("float64"), code, len(choices), list(levels(covariates).values()))
     groups = pd.factorize(clusters)[0]
     n = int(groups.max()) + 1
-    scores = np.zeros((n, design.shape[1]))
-    np.add.at(scores, groups, design * (y - chance)[:, None])
-    inverse = np.linalg.inv(information)
-    variance = inverse @ (scores.T @ scores) @ inverse * (n / max(n - 1, 1))
-    rates, slopes = np.zeros(k), np.zeros((k, design.shape[1]))
-    rest = design @ effects - design[:, 1:k] @ effects[1:k]
-    for i in range(k):
-        there = 1 / (1 + np.exp(-(rest + (effects[i] if i else 0.0))))
-        weight = there * (1 - there)
-        rates[i], slopes[i] = there.mean(), (weight @ design) / len(design)
-        slopes[i, 1:k] = 0.0
-        if i:
-            slopes[i, i] = weight.mean()
-    return Standardised(tuple(str(c) for c in choices), rates, slopes @ variance @ slopes.T, n)
+    sums = np.zeros((n, len(choices)))
+    np.add.at(sums, groups, influence)
+    return Standardised(tuple(str(c) for c in choices), rates, sums.T @ sums * (n / max(n - 1, 1)), n)
 
 
-def _dummies(values: pd.Series) -> np.ndarray:
-    """One column a level, without the first; rare ones, and what is missing, are put together."""
-    codes = pd.factorize(values.astype("str").where(values.notna()), sort=True)[0]
-    counts = np.bincount(codes + 1)
-    codes = np.where(np.isin(codes, np.flatnonzero(counts < RARE) - 1), -1, codes)
-    codes = np.unique(codes, return_inverse=True)[1]
-    return np.eye(int(codes.max()) + 1)[codes][:, 1:]
+def on_the_same(
+    y: np.ndarray, code: np.ndarray, choices: int, covariates: list[pd.Series]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean result that each choice would have on all cases, and what each case adds to the error of it.
+
+    A logit of choice and covariates, ridge-penalised; each choice's rate is the mean of its predictions over all cases
+    (g-computation).
+
+    Parameters
+    ----------
+    y : ndarray
+        The results: 0 or 1, or pseudo-values of them.
+    code : ndarray of int
+        The choice of each case.
+    choices : int
+        How many there are.
+    covariates : list of Series
+        From `levels`.
+
+    Returns
+    -------
+    tuple of ndarray
+        The rates, and the influence of each case on them, of shape (cases, choices).
+    """
+    k, n = choices, len(y)
+    wide = np.hstack([np.eye(k)[code], *(pd.get_dummies(v, dtype=float).to_numpy() for v in covariates)])
+    # cases alike share a row of the design
+    design, which, times = np.unique(wide, axis=0, return_inverse=True, return_counts=True)
+    which = which.ravel()
+    total = np.bincount(which, y, minlength=len(design))
+    penalty = np.r_[np.full(k, WIDE), np.full(design.shape[1] - k, RIDGE)]
+    start = float(logit(np.clip(y.mean(), 0.01, 0.99)))
+    centre = np.r_[np.full(k, start), np.zeros(design.shape[1] - k)]
+    effects = centre
+    for _ in range(ROUNDS):
+        mu = expit(design @ effects)
+        bread = (design.T * (times * mu * (1 - mu))) @ design + np.diag(penalty)
+        step = np.linalg.solve(bread, design.T @ (total - times * mu) - penalty * (effects - centre))
+        effects = effects + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-9:
+            break
+    mix = design[:, k:]
+    chance = expit(effects[:k] + (mix @ effects[k:])[:, None])  # (designs, choices): each choice on each kind of case
+    slope = times[:, None] * chance * (1 - chance) / n
+    gradient = np.hstack([np.diag(slope.sum(axis=0)), slope.T @ mix])
+    mu = expit(design @ effects)
+    bread = (design.T * (times * mu * (1 - mu))) @ design + np.diag(penalty)
+    pull = np.linalg.solve(bread, gradient.T)  # (effects, choices)
+    return (times[:, None] * chance).sum(axis=0) / n, (y - mu[which])[:, None] * (design @ pull)[which]
+
+
+def levels(covariates: pd.DataFrame) -> dict[str, pd.Series]:
+    """The covariates that differ; rare levels, and what is missing, are put together."""
+    found = {}
+    for name in covariates:
+        values = covariates[name].astype("str")
+        counts = values.value_counts()
+        values = values.where(values.isin(counts.index[counts >= RARE]), OTHER)
+        if values.nunique() > 1:
+            found[str(name)] = values
+    return found
 
 
 def shared(choice: pd.Series, cells: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from salesforecast import shrinkage, stats, style
+from salesforecast.channels.adjusting import levels, on_the_same
 from salesforecast.channels.entries import FOLLOWED, KINDS, ages
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import ENOUGH
@@ -24,13 +25,8 @@ RATE = 0.10  # of false names
 ALPHA = 0.05  # of saying that the channels differ where they do not
 SURE = 0.90
 DELTA = 0.02  # of the win rate: less is no difference to speak of
-RARE = 30  # deals of a kind: rarer ones are put together
 HELD = 5  # deals of a kind that a channel must have had, to be judged on it
 COVERED = 0.80  # of all deals of kinds a channel has had: with less it is not compared
-RIDGE = 1.0  # a normal prior of standard deviation 1 on the effect of each kind, in log-odds
-WIDE = 0.16  # the same of 2.5 on the effect of a channel: it only keeps one without a win finite
-ROUNDS = 40
-OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def compared(entries: pd.DataFrame) -> pd.DataFrame:
         5 of), lacking (the largest kind it had not), state (same, young, few, apart). Raises nothing.
     """
     frame = ages(entries)
-    kinds = _levels(entries)
+    kinds = _kinds(entries)
     state = np.where((frame["n"] < FOLLOWED) | (frame["won"] + frame["lost"] < ENOUGH), "few", "young")
     state = np.where(frame["settled"], "same", state)
     # One that could be followed as long as the others' horizon and has hardly won anything is bad, not young.
@@ -134,8 +130,18 @@ def fit(entries: pd.DataFrame, *, kinds: tuple[str, ...] = KINDS) -> Fit:
     if len(some) < 2:
         raise TooLittleData(_too_few(which))
     rows = entries[entries["channel"].isin(some["channel"]) & (entries["entry"] <= entries["exit"])]
-    age = int(some["age"].iloc[0])
-    return _fitted(rows, counted(rows, age), sorted(some["channel"]), age, kinds)
+    age, channels = int(some["age"].iloc[0]), sorted(some["channel"])
+    y, code, k = counted(rows, age), pd.Index(channels).get_indexer(rows["channel"]), len(channels)
+    rate, of_rate = on_the_same(y, code, k, list(_kinds(rows, kinds).values()))
+    own = np.eye(k)[code]
+    number = own.sum(axis=0)
+    raw = (own * y[:, None]).sum(axis=0) / number
+    times = (rows[c].to_numpy("int64") for c in ("account", "quarter", "month"))
+    return Fit(channels, age, raw, rate, number / len(rows), own * (y[:, None] - raw) / number, of_rate, *times)
+
+
+def _kinds(rows: pd.DataFrame, kinds: tuple[str, ...] = KINDS) -> dict[str, pd.Series]:
+    return levels(rows[[name for name in kinds if name in rows]])
 
 
 def counted(rows: pd.DataFrame, age: int, mark: np.ndarray | None = None) -> np.ndarray:
@@ -147,54 +153,6 @@ def counted(rows: pd.DataFrame, age: int, mark: np.ndarray | None = None) -> np.
         own = channel == name
         out[own] = stats.pseudo_values(entry[own], exit[own], outcome[own], age, None if mark is None else mark[own])
     return out
-
-
-def _fitted(rows: pd.DataFrame, y: np.ndarray, channels: list[str], age: int, kinds: tuple[str, ...]) -> Fit:
-    code = pd.Index(channels).get_indexer(rows["channel"])
-    k, n = len(channels), len(rows)
-    own = np.eye(k)[code]
-    columns = [pd.get_dummies(v, dtype=float).to_numpy() for name, v in _levels(rows).items() if name in kinds]
-    wide = np.hstack([own, *columns])
-    # Deals of one kind by one channel share a row of the design.
-    design, which, times = np.unique(wide, axis=0, return_inverse=True, return_counts=True)
-    which = which.ravel()
-    total = np.bincount(which, y, minlength=len(design))
-    penalty = np.r_[np.full(k, WIDE), np.full(design.shape[1] - k, RIDGE)]
-    start = float(logit(np.clip(y.mean(), 0.01, 0.99)))
-    centre = np.r_[np.full(k, start), np.zeros(design.shape[1] - k)]
-    effects = centre
-    for _ in range(ROUNDS):
-        mu = expit(design @ effects)
-        bread = (design.T * (times * mu * (1 - mu))) @ design + np.diag(penalty)
-        step = np.linalg.solve(bread, design.T @ (total - times * mu) - penalty * (effects - centre))
-        effects = effects + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
-            break
-    mix = design[:, k:]
-    chance = expit(effects[:k] + (mix @ effects[k:])[:, None])  # (designs, channels): each channel on each kind of deal
-    slope = times[:, None] * chance * (1 - chance) / n
-    gradient = np.hstack([np.diag(slope.sum(axis=0)), slope.T @ mix])
-    mu = expit(design @ effects)
-    bread = (design.T * (times * mu * (1 - mu))) @ design + np.diag(penalty)
-    pull = np.linalg.solve(bread, gradient.T)  # (effects, channels)
-    number = own.sum(axis=0)
-    raw = (own * y[:, None]).sum(axis=0) / number
-    return Fit(
-        channels, age, raw, (times[:, None] * chance).sum(axis=0) / n, number / n, own * (y[:, None] - raw) / number,
-        (y - mu[which])[:, None] * (design @ pull)[which], *(rows[c].to_numpy("int64") for c in ("account", "quarter", "month")),
-    )  # fmt: skip
-
-
-def _levels(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """The kinds of deals that differ; rare levels are put together."""
-    found = {}
-    for name in KINDS:
-        if name in rows:
-            counts = rows[name].value_counts()
-            values = rows[name].where(~rows[name].isin(counts.index[counts < RARE]), OTHER)
-            if values.nunique() > 1:
-                found[name] = values
-    return found
 
 
 def fair(entries: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.channels.budget import ALL
 from salesforecast.channels.entries import YEARS
 from salesforecast.channels.fair import LEVEL
 from salesforecast.channels.response import A_YEAR, Response
@@ -53,11 +52,11 @@ def stake_reallocation(reallocation: pd.DataFrame, fit: Response) -> Stake | Non
     Parameters
     ----------
     reallocation : DataFrame
-        From `reallocation` at 95%: channel, spend, proposed, added, lower, upper; the row All counts.
+        From `reallocation` at 95%: channel, spend, proposed, added, lower, upper; the last row, All, counts.
     fit : Response
         From `fitted`: whether its periods are months or weeks.
     """
-    whole, rows = reallocation.iloc[-1], reallocation[reallocation["channel"] != ALL]
+    whole, rows = reallocation.iloc[-1], reallocation[:-1]
     moved = rows["proposed"] - rows["spend"]
     if not whole["lower"] > 0 or moved.max() <= 0.01 * whole["spend"]:
         return None

@@ -27,12 +27,12 @@ def same_age(entries: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        channel, n, won (so far), undecided, naive (won of all entered, for comparison), age (days: the longest at which at least 10 of it,
-        and 10 of the others, are still observed, at most the age by which 99% of all wins have come), win_rate (won by that age, with
-        those still open undecided),
-        lower, upper (90%), others (the rest's at the same age), gap_share (to them) with lower and upper, half_days (by which half of these
-        wins have come), still_rising (wins still came at the end, so that it is too young to be judged), q (false-discovery
-        rate at which it is named), verdict (above, below, same, few). Highest rate first, those with fewer than 30 entries or 10 wins last.
+        channel, n, won (so far), undecided, naive (won of all entered, for comparison), age (days: the longest to which it, and the
+        others, can be followed, at most the age by which 99% of all wins have come), win_rate (won by that age, with those still open
+        undecided), lower, upper (90%), others (the rest's at the same age), gap_share (to them) with lower and upper, half_days (by
+        which half of these wins have come), still_rising (wins still came at the end, so that it is too young to be judged), q
+        (false-discovery rate at which it is named), verdict (above, below, same, few). Highest rate first, those with fewer than 30
+        entries last.
 
     Raises
     ------
