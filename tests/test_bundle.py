@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from test_report import elements, written
 
 from conftest import ROOT
 from salesforecast import keeping, report, words
+from salesforecast.cards import Card, Cards
 from salesforecast.cleaning import clean, undo
 from salesforecast.crm import load
 from salesforecast.errors import ReportError, SettingError
@@ -192,6 +194,14 @@ def test_the_headline_cards_come_from_the_notebooks(made):
     assert re.findall(r'<tr class="card"><th scope="row">(.*?)</th><td class="value">(.*?)</td>', page) == [
         ("Bookings, Q2", "$5M"), ("Win rate", "31%")
     ]  # fmt: skip
+
+
+def test_what_the_changes_of_the_cards_compare_is_said_once_under_them():
+    changed = Cards([Card("Bookings", "$5M", changes=(("vs 2025Q1", "+8%", True),))])._repr_html_()
+    said_once = "Changes are from the same number of days of each period; those per working day may differ."
+    assert summary.headline([replace(said(), headline=changed)], {}).count(said_once) == 1
+    plain = Cards([Card("Bookings", "$5M")])._repr_html_()
+    assert "number of days" not in summary.headline([replace(said(), headline=plain)], {})
 
 
 def test_a_frame_of_the_results_is_whole_and_unrounded(made):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from salesforecast import style, words
-from salesforecast.page import PageExporter
+from salesforecast.page import PageExporter, content, finding, markdown
 
 NAMES = [f"Rep {i:02}" for i in range(1, 15)] + ["<b>آرش</b>"]
 
@@ -122,3 +122,19 @@ def test_dark_and_phone_hold_the_whole_page(page, tmp_path, width, dark):
         ground = tab.run("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(21, 24, 28)" if dark else "rgb(255, 255, 255)")
         assert tab.run("document.querySelectorAll('.chart svg').length") == 1
+
+
+@pytest.mark.parametrize("amount", ["−\\$77 thousand", "−€77 thousand"])
+def test_a_minus_stays_with_its_currency_when_the_line_breaks(amount):
+    for shown in (finding(f"The mix made {amount}."), markdown(f"The mix made {amount}.")):
+        assert "−\u2060" in shown
+    assert "\u2060" not in finding("It fell by −7 points.")
+
+
+def test_a_name_in_a_caption_does_not_turn_the_words_after_it():
+    spec = {"title": {"text": "\u202eevil leads", "subtitle": ["Share", "won"]}}
+    nb = nbformat.v4.new_notebook()
+    output = nbformat.v4.new_output("display_data", {"application/vnd.vegalite.v5+json": spec, "text/plain": "x"})
+    nb.cells = [nbformat.v4.new_code_cell("1", outputs=[output])]
+    (chart,) = content(nb).opening.blocks[0].charts
+    assert (chart.title, chart.subtitle) == ("evil leads", "Share won")

@@ -462,3 +462,28 @@ def test_the_row_of_the_total_stands_in_the_foot_and_the_finding_is_bold():
 
 def test_an_empty_table_has_its_header():
     assert read(style.table(rates().head(0))).rows[0][0] == "Rep"
+
+
+def test_names_beside_dots_that_lie_on_each_other_stand_a_line_apart():
+    frame = pd.DataFrame(
+        {
+            "rep": ["1086", "300", "Cy"],
+            "n": [20, 20, 6],
+            "win_rate": [0.6, 0.6, 0.1],
+            "verdict": ["above", "above", "below"],
+        }
+    )
+    limits = pd.DataFrame({"n": [5, 20, 50], "lower_95": [0.0, 0.1, 0.2], "upper_95": [0.7, 0.5, 0.45]})
+    limits = limits.assign(lower_998=[0.0, 0.0, 0.1], upper_998=[0.9, 0.7, 0.5])
+    spec = style.spec(
+        style.funnel_plot(
+            frame, limits, "win_rate", "rep", line=0.31, line_label="all", verdict="verdict", title="T", subtitle="S"
+        )
+    )
+    places = {}
+    for layer in spec["layer"]:
+        if str(layer.get("name", "")).startswith("names"):
+            domain = layer["encoding"]["y"]["scale"]["domain"]
+            for row in spec["datasets"][layer["data"]["name"]]:
+                places[row["label"]] = row["value"] / (domain[1] - domain[0]) * spec["height"]
+    assert abs(places["1086"] - places["300"]) >= 13.9 and len(places) == 3

@@ -29,7 +29,7 @@ from markupsafe import Markup, escape
 from nbconvert.exporters import TemplateExporter
 
 from salesforecast import words
-from salesforecast.text import plain
+from salesforecast.text import clean, plain
 
 HERE = Path(__file__).parent
 VEGA_LITE = "application/vnd.vegalite.v5+json"
@@ -254,7 +254,9 @@ def _text(value: str | list[str]) -> str:
 
 
 def _joined(lines: str | list[str]) -> str:
-    return lines if isinstance(lines, str) else " ".join(lines)
+    return _signed(
+        clean(lines if isinstance(lines, str) else " ".join(lines))
+    )  # a name in it must not turn the words after it
 
 
 # ---- Markdown -------------------------------------------------------------------------------------------------------
@@ -298,12 +300,17 @@ _markdown = mistune.create_markdown(renderer=_Author(), plugins=["table"])
 
 def finding(text: str) -> Markup:
     """A finding as HTML: escaped, bold kept, no links."""
-    return Markup(str(_finding(text)).strip())
+    return Markup(_signed(str(_finding(text)).strip()))
 
 
 def markdown(text: str) -> Markup:
     """An author's Markdown as HTML; HTML in it is shown, not used."""
-    return Markup(str(_markdown(text)))
+    return Markup(_signed(str(_markdown(text))))
+
+
+def _signed(text: str) -> str:
+    """A minus stays with its currency when the line breaks."""
+    return re.sub(r"−(?=[^\d\s<])", "−\u2060", text)
 
 
 # ---- printing the page ----------------------------------------------------------------------------------------------

@@ -51,7 +51,9 @@ def headline(said: Sequence[Said], pages: Mapping[str, Page]) -> Markup:
     note = words.t(
         "Small lines: the last periods, the ring a year ago, the dot now. A change in grey may be chance alone."
     )
-    under = f'<p class="under">{note}</p>' if "<polyline" in rows else ""
+    days = words.t("Changes are from the same number of days of each period; those per working day may differ.")
+    parts = [said for said, sign in ((note, "<polyline"), (days, '<b class="')) if sign in rows]
+    under = f'<p class="under">{" ".join(parts)}</p>' if parts else ""
     return Markup(f'<table class="cards"><tbody>{rows}</tbody></table>{under}')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -113,12 +114,20 @@ def funnel_plot(
         part = data[(data["verdict"] != "same") & ((data["n"] <= middle) == (side == "right"))]
         if len(part):
             layers.append(
-                alt.Chart(part)
+                alt.Chart(part.assign(value=_apart(part["value"].to_list(), domain, height)))
                 .mark_text(align=align, dx=dx, limit=150)
                 .encode(x=across, y=y_of("value", domain, axis), text="label:N", color=colour)
                 .properties(name=f"names-{side}")
             )
     return framed(layers, room, height, title, subtitle)
+
+
+def _apart(values: list[float], domain: Sequence[float], height: float) -> list[float]:
+    """Where the names of these values stand: at their dots, and where two would stand on each other a line apart."""
+    at = [to_px(v, domain, height) for v in values]
+    places = spread_apart(at, 0, height, 14)
+    one = (domain[1] - domain[0]) / height
+    return [v if abs(p - a) < 0.5 else v - (p - a) * one for v, a, p in zip(values, at, places, strict=True)]
 
 
 @labels()
