@@ -837,6 +837,34 @@ def test_of_twenty_channels_one_beyond_its_own_interval_is_not_called_a_clear_ch
     assert said.endswith("On 2024Q2, C05 is clearly up and C06 is clearly down.")
 
 
+def test_whoever_is_not_named_is_counted():
+    frame = pd.DataFrame({"channel": list("ABC"), "n": 50, "undecided": [1, 0, 0], "win_rate": [0.5, 0.4, 0.1], "others": 0.2,
+                          "verdict": ["above", "above", "below"]})  # fmt: skip
+    assert channels.finding_same_age(frame) == (
+        "1 of 150 leads (1%) is undecided; at the same age **A** ahead (50.0%, others 20.0%; 1 more ahead) and **C** behind (10.0%, others 20.0%)."
+    )
+    clear = {
+        "bookings": 10.0,
+        "closed": 9,
+        "won": 5,
+        "change_year": 9.0,
+        "change_year_lower": 4.0,
+        "change_year_upper": 19.0,
+    }
+    card = pd.DataFrame({"channel": [*"ABCDE", "All"]}).assign(**clear)
+    assert channels.finding_scorecard(card, period("2025Q2")).endswith(
+        "On 2024Q2, A, B, C and 2 others are clearly up."
+    )
+
+
+def test_charts_of_some_of_many_say_so():
+    sides = [rows(*[(f"C{i:02}", 20 + i, 30, 0, 5, 9) for i in range(13)], seed=seed) for seed in (0, 1)]
+    change = channels.change(*sides)
+    assert "the 14 largest of 26" in str(sf.style.spec(channels.chart_change(change))["title"]["subtitle"])
+    signals = channels.signals(winning({f"C{i:02}": [5] * 10 for i in range(13)}), period=period("2023-10"))
+    assert "the first 12 of 13" in str(sf.style.spec(channels.chart_signals(signals))["title"]["subtitle"])
+
+
 def test_whoever_pays_late_is_named_with_the_interval():
     frame = pd.DataFrame({"channel": ["A", "B"], "n": [100, 300], "late": [40, 40], "late_rate": [0.4, 40 / 300], "lower": [0.32, 0.1],
                           "upper": [0.48, 0.17], "open_amount": [5.0, 0.0], "verdict": ["above", "below"]})  # fmt: skip

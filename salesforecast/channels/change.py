@@ -14,6 +14,7 @@ from salesforecast.formats import points_bare
 from salesforecast.text import md
 
 ALL = "All"
+MOST = 14  # parts of a chart
 QUARTERS = 8  # of both periods together: with fewer, months take their place
 MEASURES = {"win_rate": "share won", "bookings_per_deal": "bookings per deal entered"}
 
@@ -167,11 +168,13 @@ def chart_change(change: pd.DataFrame, *, measure: str = "win_rate") -> alt.Laye
         own = {"moved_by": rows[name], "lower": rows[f"{name}_lower"], "upper": rows[f"{name}_upper"]}
         parts.append(rows.assign(part=rows["channel"] + words, **own))
     data = pd.concat(parts)
-    data = data.assign(size=-data["moved_by"].abs()).sort_values(["size", "part"], ignore_index=True).head(14)
+    data = data.assign(size=-data["moved_by"].abs()).sort_values(["size", "part"], ignore_index=True)
+    cut = f"; the {MOST} largest of {len(data)}" if len(data) > MOST else ""
+    data = data.head(MOST)
     sure = data.loc[(data["lower"] > 0) | (data["upper"] < 0), "part"].tolist()
     unit = "points; " if measure == "win_rate" else ""
     return style.dots(
         data, "moved_by", "part", level=LEVEL, fmt=points_bare if measure == "win_rate" else style.money, line=0.0, accent=sure,
         line_label="no change", title=f"What changed the {MEASURES[measure]}",
-        subtitle=f"By day {change['age'].iloc[0]}; {unit}parts add up to the change; 90% intervals; blue: more than luck",
+        subtitle=f"By day {change['age'].iloc[0]}; {unit}parts add up to the change; 90% intervals; blue: more than luck{cut}",
     )  # fmt: skip

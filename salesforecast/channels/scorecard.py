@@ -204,9 +204,9 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
     moved = _moved(named)
     for words, found in (("up", named[moved > 0]), ("down", named[moved < 0])):
         if len(found):
-            said.append(
-                f"{', '.join(md(c) for c in found['channel'].head(3))} {'is' if len(found) == 1 else 'are'} clearly {words}"
-            )
+            names = ", ".join(md(c) for c in found["channel"].head(3))
+            names += f" and {style.plural(len(found) - 3, 'other')}" if len(found) > 3 else ""
+            said.append(f"{names} {'is' if len(found) == 1 else 'are'} clearly {words}")
     return f"{sentence} On {year}, {' and '.join(said)}." if said else f"{sentence} None clearly changed on {year}."
 
 

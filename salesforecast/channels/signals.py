@@ -147,8 +147,10 @@ def judged(signals: pd.DataFrame) -> pd.DataFrame:
 
 def chart_signals(signals: pd.DataFrame) -> alt.LayerChart:
     """Each channel's share of the wins by month, with its past mean in grey."""
-    shown = signals[signals["channel"].isin(signals["channel"].drop_duplicates().head(MOST))]
+    names = signals["channel"].drop_duplicates()
+    shown = signals[signals["channel"].isin(names.head(MOST))]
+    cut = f"; the first {MOST} of {len(names)}" if len(names) > MOST else ""
     return style.multiples(
         shown, "period", "share", "channel", fmt=style.percent, reference="centre", title="Share of the deals won, by month",
-        subtitle="Grey: the mean of the months before the period; most wins first",
+        subtitle=f"Grey: the mean of the months before the period; most wins first{cut}",
     )  # fmt: skip

@@ -99,15 +99,18 @@ def finding_same_age(same_age: pd.DataFrame, what: str = "lead") -> str:
     """One sentence: how many are undecided, and whether any channel is ahead of or behind the others at the same age."""
     many, still = same_age["n"].sum(), same_age["undecided"].sum()
     known = same_age[same_age["win_rate"].notna()]
-    start = f"{style.count(still)} of {style.plural(many, what)} ({style.percent(still / many)}) are undecided"
-    named = [
-        f"**{md(r.channel)}** {word} ({style.percent(r.win_rate, 1)}, others {style.percent(r.others, 1)})"
-        for side, word, rows in (("above", "ahead", known), ("below", "behind", known[::-1]))
-        for r in rows[rows["verdict"] == side].head(1).itertuples()
-    ]
+    are = "is" if still == 1 else "are"
+    start = f"{style.count(still)} of {style.plural(many, what)} ({style.percent(still / many)}) {are} undecided"
+    named = []
+    for side, word, rows in (("above", "ahead", known), ("below", "behind", known[::-1])):
+        these = rows[rows["verdict"] == side]
+        for r in these.head(1).itertuples():
+            more = f"; {len(these) - 1} more {word}" if len(these) > 1 else ""
+            rates = f"{style.percent(r.win_rate, 1)}, others {style.percent(r.others, 1)}"
+            named.append(f"**{md(r.channel)}** {word} ({rates}{more})")
     if not named:
         return f"{start}; at the same age **no channel is clearly ahead or behind**."
-    return f"{start}; at the same age {' and '.join(f'{n}' for n in named)}."
+    return f"{start}; at the same age {' and '.join(named)}."
 
 
 def chart_same_age(same_age: pd.DataFrame, what: str = "leads") -> alt.LayerChart:
