@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from salesforecast import periods, synthetic, targets
+from salesforecast import periods, report, synthetic, targets
 from salesforecast.errors import CannotSay, DataError, MissingTable, SettingError, TooLittleData
 from salesforecast.tables import Crm
 from salesforecast.targets import gaps, outlook, pacing, staffing
@@ -357,6 +357,21 @@ def test_chances_come_true_as_often_as_they_say():
     sure = said_ > 0.8
     assert sure.sum() > 20 and met_[sure].mean() > 0.8 and met_[said_ < 0.2].mean() < 0.2
     assert 0.7 < np.mean(held) < 0.92
+
+
+def test_a_year_whose_quarters_drift_is_less_sure_than_a_quarter_and_a_steady_one_is_not():
+    def shared(drift: float) -> np.ndarray:
+        found = []
+        for seed in range(5):
+            rng, sales = np.random.default_rng(seed), rushed(seed, rush=1.0)
+            quarter = (sales["day"].dt.year - 2022) * 4 + sales["day"].dt.quarter - 1
+            sales["amount"] *= np.exp(np.cumsum(rng.normal(0, drift, 12)))[quarter]
+            now = pd.Timestamp("2024-09-30")
+            found.append([targets.company(sales, Q(label), now).shared for label in ("2024Q4", "2025")])
+        return np.mean(found, axis=0)
+
+    (quarter, year), (calm_quarter, calm_year) = shared(0.12), shared(0.0)
+    assert year > quarter and year > 1.25 * calm_year and calm_year < 0.025 and calm_quarter < 0.02
 
 
 def test_teams_are_sums_of_their_reps_in_every_future_and_who_left_brings_nothing_more():
@@ -891,6 +906,53 @@ def test_a_workbook_that_was_edited_is_kept(tmp_path):
         targets.planned(targets.baseline(team_sales(), Q("2025Q2"), by="rep"), str(file))
     again, _ = targets.planned(cells, str(file))
     pd.testing.assert_frame_equal(targets.levels(again, ["team"]), targets.levels(plan, ["team"]))
+
+
+def test_promotions_and_potential_come_from_files_and_the_plan_is_handed_out_over_it(tmp_path):
+    file = tmp_path / "offers.csv"
+    file.write_text("start,end,uplift,product\n2025-06-01,2025-06-30,1.0,A\n")
+    offers = targets.given(str(file))
+    lifted, plain = (
+        targets.baseline(team_sales(), Q("2025Q2"), by="product", promotions=p) for p in (offers, targets.given())
+    )
+    a = [f[f["month"] == "2025-06"].set_index("product")["baseline"] for f in (lifted, plain)]
+    assert a[0]["A"] / a[0]["B"] == pytest.approx(2 * a[1]["A"] / a[1]["B"])
+    file.write_text("start,end,uplift\n2025-06-01,2025-06-30,much\n")
+    for name in (str(file), str(tmp_path / "none.csv")):
+        with pytest.raises(DataError, match="cannot be read"):
+            targets.given(name)
+    plan, _ = targets.planned(targets.baseline(team_sales(), Q("2025Q2"), by="team,rep", total=19500.0))
+    handed = [targets.overassigned(plan, ["team", "rep"], over) for over in (1.0, 1.1)]
+    assert targets.finding_overassigned(handed[0]) == "**3 reps are given the plan**, $19.5 thousand."
+    assert (
+        targets.finding_overassigned(handed[0].head(1).assign(target=7.0, over=0.0))
+        == "**1 rep is given the plan**, $7."
+    )
+    assert (
+        targets.finding_overassigned(handed[1])
+        == "**$21.4 thousand** is handed out to 3 reps, $1,950 more than the plan."
+    )
+    with pytest.raises(CannotSay, match="nobody is given a part"):
+        targets.overassigned(plan, [], 1.1)
+    with pytest.raises(CannotSay, match="whole company"):
+        targets.whole_company("", "North")
+    targets.whole_company("", "")
+
+
+def test_the_page_of_an_export_of_deals_alone_comes_to_its_end(tmp_path):
+    rng, n = np.random.default_rng(1), 300
+    won = rng.random(n) < 0.5
+    days = (pd.Timestamp("2023-01-01") + pd.to_timedelta(rng.integers(0, 900, n), unit="D")).strftime("%Y-%m-%d")
+    deals = {"Id": [f"D{i}" for i in range(n)], "StageName": np.where(won, "Closed Won", "Closed Lost"), "Amount": rng.lognormal(9, 0.7, n),
+             "CloseDate": days, "IsClosed": True, "IsWon": won}  # fmt: skip
+    (tmp_path / "data").mkdir()
+    pd.DataFrame(deals).to_csv(tmp_path / "data" / "opportunities.csv", index=False)
+    (outcome,) = report.run(
+        ["targets"], tmp_path / "out", parameters={"data": str(tmp_path / "data"), "period": "2025Q2"}, jobs=1
+    )
+    assert outcome.status == "ok", outcome.error
+    page = (tmp_path / "out" / "targets.html").read_text("utf-8")
+    assert "Will end near" in page and "is planned at" in page and "Map the column rep_id" in page
 
 
 def test_every_finding_is_short_and_every_chart_draws(sample):

@@ -79,8 +79,9 @@ def company(sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, days: Patter
     was booked enters as a credibility estimate: its weight is what the shared luck of periods varies against the luck of single
     deals so far. Early it adds the usual rest to what is booked (Bornhuetter and Ferguson 1972); late it is booked over the
     share due; in between the mixture whose error is smallest (Bühlmann and Straub 1970). The shared variance is that of past quarters'
-    errors of this expectation beyond the luck of single deals, four quarters of 0.02 added; that of the days to come is found the
-    same way, from what past quarters brought after as much of them was gone.
+    errors of this expectation beyond the luck of single deals, four quarters of 0.02 added; of a year that of past years, begun at each
+    quarter, four of the larger of 0.02 and the quarters' variance added, since quarters that drift go together. That of the days to
+    come is found the same way, from what past periods brought after as much of them was gone.
 
     Parameters
     ----------
@@ -110,9 +111,13 @@ def company(sales: pd.DataFrame, span: Period, as_of: pd.Timestamp, days: Patter
     deal = deal_size(year)
     booked = float(between(sales, span.since, min(as_of + ONE_DAY, span.until))["amount"].sum())
     share = float(weight[past].sum() / whole) if whole > 0 else float(past.mean())
-    shared = _believed(_errors(sales, days, deal, 0.0, 0.0))
+    then: dict[pd.Timestamp, Pattern] = {}
+    shared = _believed(*_errors(sales, days, "Q", deal, then))
+    if span.kind == "Y":  # no surer than its quarters
+        shared = _believed(*_errors(sales, days, "Y", deal, then), usual=max(shared, SHARED))
     gone = float(np.clip((as_of + ONE_DAY - span.since) / (span.until - span.since), 0.0, 0.95))
-    rest = _believed(_errors(sales, days, deal, gone, shared)) if gone > 0 else 0.0
+    kind = "Y" if span.kind == "Y" else "Q"
+    rest = _believed(*_errors(sales, days, kind, deal, then, gone, shared)) if gone > 0 else 0.0
     return Company(level * whole, share, booked, deal, shared, rest)
 
 
@@ -247,32 +252,46 @@ def _level(sales: pd.DataFrame, days: Pattern, until: pd.Timestamp) -> float:
     return float(between(sales, since, until)["amount"].sum() / max(weight, 1e-12))
 
 
-def _errors(sales: pd.DataFrame, days: Pattern, deal: float, gone: float, shared: float) -> np.ndarray:
-    """Past quarters' squared relative errors of what was still to come, after a part of their days, less what luck explains.
+def _errors(
+    sales: pd.DataFrame,
+    days: Pattern,
+    kind: str,
+    deal: float,
+    then: dict[pd.Timestamp, Pattern],
+    gone: float = 0.0,
+    shared: float = 0.0,
+) -> tuple[np.ndarray, float]:
+    """Past spans' squared relative errors of what was still to come, after a part of their days, less what luck explains.
 
-    Before they begin (gone is 0) that is the whole quarter; later what their own part so far said of them is allowed for.
+    Before they begin (gone is 0) that is the whole span; later what their own part so far said of them is allowed for. Years are stepped
+    over by quarters, so that they overlap: the second figure is what each of them counts. Each is expected by the pattern (`then`, kept by
+    its day) that was known before it began: with hindsight the errors would be too small.
     """
-    at, found = period_at(days.until - ONE_DAY, "Q", days.fiscal_year_start), []
-    at = at if at.until <= days.until else at.previous()
-    while at.since >= days.since + pd.Timedelta(days=A_YEAR // 2):
-        when = pd.date_range(at.since, at.until - ONE_DAY)
+    step, many = ("Q", 4) if kind == "Y" else (kind, 1)
+    last, found = period_at(days.until - ONE_DAY, step, days.fiscal_year_start), []
+    last = last if last.until <= days.until else last.previous()
+    while (since := last.previous(many - 1).since) >= days.since + pd.Timedelta(days=A_YEAR // 2):
+        when = pd.date_range(since, last.until - ONE_DAY)
+        if since not in then:
+            then[since] = pattern(sales, since, country=days.country, fiscal_year_start=days.fiscal_year_start)
         first = round(gone * len(when))
-        weight = _level(sales, days, at.since) * _grown(days, when)
+        weight = _level(sales, then[since], since) * _grown(then[since], when)
         due, rest = float(weight[:first].sum()), float(weight[first:].sum())
-        part = between(sales, at.since, at.until)
-        early = (part["day"] - at.since).dt.days < first
+        part = between(sales, since, last.until)
+        early = (part["day"] - since).dt.days < first
         booked, came = float(part.loc[early, "amount"].sum()), float(part.loc[~early, "amount"].sum())
         shape, rate = (1 / shared + booked / deal, 1 / shared + due / deal) if shared > 0 else (1.0, 1.0)
         if rest > 0:
             said = rest * shape / rate
             found.append((came / said - 1) ** 2 - deal / said - (1 / shape if shared > 0 else 0.0))
-        at = at.previous()
-    return np.array(found)
+        last = last.previous()
+    return np.array(found), 1 / many
 
 
-def _believed(errors: np.ndarray) -> float:
-    """A variance from squared errors beyond luck, with four periods of 0.02 added; at least a quarter of that."""
-    return float(max((max(errors.sum(), 0.0) + SHARED_LIKE * SHARED) / (len(errors) + SHARED_LIKE), SHARED / 4))
+def _believed(errors: np.ndarray, each: float, usual: float = SHARED) -> float:
+    """A variance from squared errors beyond luck, with four periods of the usual one added; at least a quarter of 0.02."""
+    seen, n = max(float(errors.sum()) * each, 0.0), len(errors) * each
+    return max((seen + SHARED_LIKE * usual) / (n + SHARED_LIKE), SHARED / 4)
 
 
 def _nodes(

@@ -221,7 +221,7 @@ def _growth(money: np.ndarray, square: np.ndarray, worked: np.ndarray) -> float:
     days = worked[lag:].sum() / max(worked[:shared].sum(), 1)
     if early <= 0 or late <= 0:
         return 1.0
-    raw = np.log(late / early / days) * min(1.0, A_YEAR / lag)
+    raw = np.log(late / early / days)
     noise = square[:shared].sum() / early**2 + square[lag:].sum() / late**2
     return float(np.exp(raw * GROWTH**2 / (GROWTH**2 + noise)))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from salesforecast.errors import DataError, SettingError, unknown
+from salesforecast.errors import CannotSay, DataError, SettingError, unknown
 from salesforecast.targets.rounding import apportioned
 
 MEASURES = ("target", "baseline", "new")
@@ -116,7 +116,7 @@ def checked_unit(unit: float) -> float:
 
 
 def overassigned(
-    plan: pd.DataFrame, by: str, factor: float, *, within: Sequence[str] = (), unit: float = CENT
+    plan: pd.DataFrame, by: str | Sequence[str], factor: float, *, within: Sequence[str] = (), unit: float = CENT
 ) -> pd.DataFrame:
     """What each node of a level is given when the level carries more than the plan; the plan itself stays exact.
 
@@ -127,8 +127,8 @@ def overassigned(
     ----------
     plan : DataFrame
         With target.
-    by : str
-        The column of the level, such as rep_id.
+    by : str, or sequence of str
+        The column of the level, such as rep_id; of several (`cells_by`) the last.
     factor : float
         1.05 for 5% more than the plan.
     within : sequence of str
@@ -141,6 +141,9 @@ def overassigned(
     DataFrame
         The columns of `within` and `by`, target (the plan's), assigned, over (assigned beyond the target, money).
     """
+    by = by if isinstance(by, str) else next(reversed(by), "")
+    if not by:
+        raise CannotSay("The plan is for the whole alone, so nobody is given a part of it.")
     if not (np.isfinite(factor) and factor > 0):
         raise SettingError(f"The factor of over-assignment is {factor}; 1.05 hands out 5% more than the plan.")
     checked_unit(unit)

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from salesforecast import style
-from salesforecast.errors import CannotSay, SettingError
+from salesforecast.errors import CannotSay, DataError, SettingError
 from salesforecast.periods import ONE_DAY, Period, period, period_at
 from salesforecast.targets.edits import read
 from salesforecast.targets.fitting import fit
@@ -61,6 +61,37 @@ def to_plan(label: str, span: Period) -> Period:
 def cells_by(sales: pd.DataFrame, given: str = "") -> list[str]:
     """The columns that name a plan's cells: those given, with commas between, else region, team and rep as far as sales have them."""
     return [c.strip() for c in given.split(",") if c.strip()] or [c for c in ("region", "team", "rep") if c in sales]
+
+
+def given(file: str = "") -> pd.DataFrame | None:
+    """The rows of a CSV file, names as text, uplift and potential as figures; none where no file is named.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read.
+    """
+    if not file:
+        return None
+    try:
+        rows = pd.read_csv(file, dtype="str")
+        return rows.assign(**{c: pd.to_numeric(rows[c]) for c in ("uplift", "potential") if c in rows})
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{clean(Path(file).name)} cannot be read: {clean(error)}. Give a CSV file with a row of headers."
+        ) from None
+
+
+def whole_company(*only: str) -> None:
+    """Refuse what is told among all on a page that is limited.
+
+    Raises
+    ------
+    CannotSay
+        When any of region, team, rep or product is chosen.
+    """
+    if any(only):
+        raise CannotSay("This is told of the whole company alone: see the page without a region, team, rep or product.")
 
 
 def planned(cells: pd.DataFrame, edited: str = "", *, total: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -131,6 +162,22 @@ def chart_planned(plan: pd.DataFrame, by: str = "month") -> alt.LayerChart:
         part.assign(text=[style.money(v) for v in part["target"]]), "target", by, text="text", accent=str(top),
         title=f"The plan by {by.removesuffix('_id')}", subtitle="Season, working days and shares of the past, and the wishes",
     )  # fmt: skip
+
+
+def finding_overassigned(overassigned: pd.DataFrame) -> str:
+    """One sentence: what a level is given beside the plan.
+
+    Parameters
+    ----------
+    overassigned : DataFrame
+        From `overassigned`.
+    """
+    plan, more = float(overassigned["target"].sum()), float(overassigned["over"].sum())
+    who = style.plural(len(overassigned), str(overassigned.columns[-4]).removesuffix("_id"))
+    if not more:
+        return f"**{who} {'is' if len(overassigned) == 1 else 'are'} given the plan**, {style.money(plan)}."
+    side = "more" if more > 0 else "less"
+    return f"**{style.money(plan + more)}** is handed out to {who}, {style.money(abs(more))} {side} than the plan."
 
 
 def written(plan: pd.DataFrame, asked: pd.DataFrame, file: str = "", *only: str) -> str:
