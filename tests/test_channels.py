@@ -420,6 +420,22 @@ def test_a_change_of_mix_alone_and_of_rate_alone_are_called_so():
     assert total["by_mix"] == pytest.approx(0, abs=1e-9) and total["by_rate"] == pytest.approx(100 / 300 - 70 / 300)
 
 
+def test_bookings_are_not_nothing_where_amounts_are_not_known(sample):
+    crm = replace(sample, tables={**sample.tables, "opportunities": sample.opportunities.drop(columns="amount")})
+    sides = [
+        channels.entries(crm, since=s, until=s + pd.DateOffset(years=1))
+        for s in (SINCE, SINCE + pd.DateOffset(years=1))
+    ]
+    with pytest.raises(MissingTable, match="amounts of the deals won"):
+        channels.change(*sides, measure="bookings_per_deal")
+    card = channels.scorecard(crm, period=period("2025Q2"))
+    assert card["bookings"].isna().all() and sf.style.spec(channels.chart_scorecard(card))["description"]
+    assert (
+        channels.finding_scorecard(card, period("2025Q2"))
+        == "No deal won in 2025Q2 has an amount; 495 deals closed, 164 of them won."
+    )
+
+
 def test_the_errors_of_the_parts_are_those_of_resampling_the_deals():
     before = rows(("A", 50, 70, 0, 5, 9), ("B", 30, 150, 0, 5, 9)).assign(account=np.arange(300), quarter=0, month=0)
     now = rows(("A", 110, 90, 0, 5, 9), ("B", 20, 90, 0, 5, 9)).assign(account=np.arange(300, 610), quarter=0, month=0)

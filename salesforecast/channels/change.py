@@ -9,7 +9,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.channels.entries import FOLLOWED, ages
 from salesforecast.channels.fair import LEVEL, counted
-from salesforecast.errors import TooLittleData
+from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.formats import points_bare
 from salesforecast.text import md
 
@@ -41,6 +41,8 @@ def change(before: pd.DataFrame, now: pd.DataFrame, *, measure: str = "win_rate"
 
     Raises
     ------
+    MissingTable
+        For bookings, when no win of a period has an amount.
     TooLittleData
         When the deals of either period cannot be followed for a day, or have fewer than 10 wins.
 
@@ -48,6 +50,12 @@ def change(before: pd.DataFrame, now: pd.DataFrame, *, measure: str = "win_rate"
     ------
     Kitagawa (1955).
     """
+    if measure == "bookings_per_deal" and any(
+        side.loc[side["outcome"] == "won", "amount"].isna().all() for side in (before, now)
+    ):
+        raise MissingTable(
+            "This needs the amounts of the deals won in both periods. Map or fill the column amount of the opportunities."
+        )
     age = _age(before, now)
     names = sorted({*before["channel"], *now["channel"]})
     sides = [_side(rows, names, age, measure) for rows in (before, now)]

@@ -42,12 +42,12 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        channel; leads (that came in), created (deals entered), closed, won, bookings (money), average_deal, top_share (of the bookings, by
-        the five largest customers; missing with fewer than ten customers), then of two years entries, win_rate, lower, upper (90%, deals of
-        a customer and of a quarter alike; missing with fewer than 10 wins, and while wins still come at the last age followed),
-        undecided (share still open), cycle_days (by which half of the wins have come); revenue, margin (of the order lines of the
-        period), spend and contribution (margin less spend) where the data have them; then for the period before and the year before
-        bookings and change (relative, 95%). Largest bookings first, All last.
+        channel; leads (that came in), created (deals entered), closed, won, bookings (money; missing where no win has an amount),
+        average_deal, top_share (of the bookings, by the five largest customers; missing with fewer than ten customers), then of two years
+        entries, win_rate, lower, upper (90%, deals of a customer and of a quarter alike; missing with fewer than 10 wins, and while
+        wins still come at the last age followed), undecided (share still open), cycle_days (by which half of the wins have come);
+        revenue, margin (of the order lines of the period), spend and contribution (margin less spend) where the data have them; then
+        for the period before and the year before bookings and change (relative, 95%). Largest bookings first, All last.
 
     Raises
     ------
@@ -80,6 +80,9 @@ def scorecard(crm: Crm, *, period: Period, by: str = "channel") -> pd.DataFrame:
         changed = stats.sums_change(now, then, span.weekdays / spans[0].weekdays)
         columns = (f"change_{name}{end}" for end in ("", "_lower", "_upper"))
         frame = frame.assign(**{f"bookings_{name}": booked}, **dict(zip(columns, changed, strict=True)))
+    frame["bookings"] = frame["bookings"].where(
+        (frame["valued"] > 0) | (frame["won"] == 0)
+    )  # else the amounts are not known
     frame = frame.drop(columns=["valued", "squares"])
     frame = frame.assign(last=frame["channel"].eq(TOTAL)).sort_values(
         ["last", "bookings", "channel"], ascending=[True, False, True], ignore_index=True
@@ -191,7 +194,10 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
     total, rows = scorecard.iloc[-1], scorecard.iloc[:-1]
     if not total["bookings"] > 0:
         closed = style.plural(total["closed"], "deal")
-        return f"Nothing was booked in {period.label}; {closed} closed, {style.count(total['won'])} of them won."
+        what = (
+            f"No deal won in {period.label} has an amount" if total["won"] else f"Nothing was booked in {period.label}"
+        )
+        return f"{what}; {closed} closed, {style.count(total['won'])} of them won."
     named = rows[rows["channel"] != NOT_FILLED]
     if named.empty:
         raise TooLittleData("No deal says what it came by, so there is nothing to set side by side.")
