@@ -13,6 +13,7 @@ from test_reps_work import BEFORE, Q2, YEAR, only, windows
 from conftest import altered
 from salesforecast import reps, stats, style
 from salesforecast.errors import CannotSay, TooLittleData
+from salesforecast.periods import period
 from salesforecast.tables import Crm
 
 END = pd.Timestamp("2025-06-30")
@@ -33,6 +34,8 @@ def test_what_came_after_the_window_changes_nothing_said_of_it(sample):
         lambda c: reps.stage_gaps(c, **WINDOW),
         lambda c: reps.expected(reps.spells(c, **WINDOW)),
         lambda c: reps.keeping(c, limits, **WINDOW),
+        lambda c: reps.scorecard(c, period=period("2024Q4")),
+        lambda c: reps.returns(c, until=NEW_YEAR),
     ):
         then = ask(sample.at(day))
         pd.testing.assert_frame_equal(ask(sample), then)
@@ -253,14 +256,16 @@ def test_a_part_that_narrows_the_spread_of_bookings_is_said_to_and_equal_booking
 @pytest.mark.parametrize(
     ("low", "high", "says"),
     [
-        (-0.105, -0.015, "win less: **61%** against 67% (95% interval of the difference −10.5 to −1.5 points), though it may be by less "
-                         "than 2 points."),
-        (-0.018, -0.002, "(95% interval of the difference −1.8 to −0.2 points), by less than 2 points."),
-        (-0.105, 0.015, "**cannot be told apart** from those in time"),
+        (-0.105, -0.015, "**cannot be told apart by more than 2 points** from those in time: 61% and 67% were won (95% interval of the "
+                         "difference −10.5 to −1.5 points)."),
+        (0.002, 0.018, "**cannot be told apart by more than 2 points** from those in time"),
+        (-0.105, 0.015, "**cannot be told apart** from those in time: 61% and 67% were won."),
         (0.03, 0.09, "win more: **61%** against 67% (95% interval of the difference +3.0 to +9.0 points)."),
     ],
 )  # fmt: skip
-def test_late_deals_are_said_to_differ_where_the_interval_leaves_out_nought(low, high, says):
+def test_late_deals_are_said_to_differ_beyond_two_points_and_the_interval_is_given_where_it_leaves_out_nought(
+    low, high, says
+):
     row = pd.DataFrame({"landmark": ["on moving on"], "stage": "All stages", "late_won": 0.61, "kept_won": 0.67, "lower": low,
                         "upper": high, "difference_share": (low + high) / 2})  # fmt: skip
     assert says in reps.finding_late(row)
@@ -296,6 +301,17 @@ def test_a_visit_of_which_no_minutes_are_known_is_not_free(sample):
     pd.testing.assert_series_equal(
         cost_of(some).loc["Cost per visit", ["value", "n"]], cost_of(none).loc["Cost per visit", ["value", "n"]]
     )
+
+
+def test_costs_of_nobody_here_count_and_what_is_not_in_the_data_is_missing(sample):
+    costs = sample.costs
+    gone = pd.DataFrame({"period": ["2025-05"], "rep_id": ["gone"], "kind": ["entertainment"], "cost": [1e6]})
+    more = replace(sample, tables=only(sample, costs=pd.concat([costs, gone], ignore_index=True)))
+    share = "Sales-force cost as a share of sales"
+    before, after = cost_of(sample), cost_of(more)
+    assert after.loc[share, "value"] - before.loc[share, "value"] == pytest.approx(1e6 / before.loc[share, "n"])
+    bare = cost_of(replace(sample, tables=only(sample, opportunities=sample.opportunities.drop(columns="amount"))))
+    assert np.isnan(bare.loc["Bookings per visit", "value"]) and bare.loc[share, "value"] == before.loc[share, "value"]
 
 
 def test_costs_of_a_period_that_is_not_over_are_set_beside_the_sales_of_their_months(sample):

@@ -66,16 +66,16 @@ def indicators(crm: Crm, *, period: Period) -> pd.DataFrame:
     if not work(crm, "at")["at"].between(now.since, now.until, inclusive="left").any():
         raise TooLittleData(f"No activity was done in {period.label}.")
     did = _work(crm, now)
-    cost, shared, paid = _costs(crm, now)
-    spent = _work(crm, paid).reindex(did.index).fillna(0.0).assign(**{
-        kind or "all": cost[cost["kind"].eq(kind) | (kind == "")].groupby("rep_id")["cost"].sum()
-        for kind in ("", "training", "entertainment")
-    }).fillna(0.0)  # fmt: skip
+    costs, paid = _costs(crm, now)
+    spent = _work(crm, paid).reindex(did.index).fillna(0.0)
+    kinds = {"all": costs, **{kind: costs[costs["kind"] == kind] for kind in ("training", "entertainment")}}
+    for kind, rows in kinds.items():
+        spent[kind] = rows.groupby("rep_id")["cost"].sum().reindex(did.index).fillna(0.0)
+    others = {kind: float(rows["cost"].sum() - spent[kind].sum()) for kind, rows in kinds.items()}  # of nobody here
     timed = (spent["all"] > 0) & (spent["recorded"] > 0)  # of the others it is not known what a visit costs
     of_visits = (spent["all"] * spent["in_visits"] / spent["recorded"] + spent["beside"]).where(timed, 0.0)
-    training = float(shared.loc[shared["kind"] == "training", "cost"].sum())
     sold, sales = spent["sold"], _sales(crm, paid)
-    sold = sold * sales / sold.sum() if sold.sum() > 0 else sold * 0 + sales / len(sold)
+    sold = sold * sales / sold.sum() if sold.sum() > 0 else pd.Series(sales / len(did), did.index)
     weight = stats.weights(len(did))
 
     def ratio(
@@ -95,20 +95,13 @@ def indicators(crm: Crm, *, period: Period) -> pd.DataFrame:
         ratio("Time per contact", did["in_visits"], did["timed"], "minutes", "visits with a time"),
         ratio("Bookings per visit", did["booked"], did["visits"], "money", "visits"),
         ratio("Cost per visit", of_visits, visits.where(timed, 0.0), "money", "visits"),
-        ratio("Training cost per rep", spent["training"], present, "money", "reps", plus=training),
-        ratio("Entertainment cost per visit", spent["entertainment"], visits, "money", "visits"),
+        ratio("Training cost per rep", spent["training"], present, "money", "reps", plus=others["training"]),
+        ratio("Entertainment cost per visit", spent["entertainment"], visits, "money", "visits", plus=others["entertainment"]),
         ratio("Orders per hundred visits", did["ordered"], did["visits"], "of 100", "visits", times=100),
         *_customers(crm.orders if "orders" in crm else None, now),
-        ratio(
-            "Sales-force cost as a share of sales",
-            spent["all"],
-            sold,
-            "share",
-            "sales",
-            plus=float(shared["cost"].sum()),
-        ),
+        ratio("Sales-force cost as a share of sales", spent["all"], sold, "share", "sales", plus=others["all"]),
         ratio("Share of recorded time on contacts", did["in_contacts"], did["recorded"], "share", "minutes recorded"),
-    ]
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=["indicator", "value", "lower", "upper", "n", "of", "unit"])
 
 
@@ -120,25 +113,28 @@ def _work(crm: Crm, span: Period) -> pd.DataFrame:
     won = _inside(deals[deals["outcome"] == "won"], "closed_date", span)
     visit = done["type"].isin(VISITS)
     minutes, cost = (done.get(c, pd.Series(np.nan, index=done.index)) for c in ("minutes", "cost"))
-    booked = won.get("amount", pd.Series(np.nan, index=won.index))
+    booked = won.get("amount")
     days = _present(roster(crm), span)
     if "reps" in crm:  # how long others were there is not known
         days = days[days.index.isin(crm.reps["rep_id"])]
+    reps = sorted(set(days.index[days > 0]) | set(done["rep_id"]))
 
-    def by(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
-        return values.groupby(rows["rep_id"]).sum() if "rep_id" in rows else pd.Series(dtype="float64")
+    def by(rows: pd.DataFrame, values: pd.Series | None) -> pd.Series:
+        if values is None or "rep_id" not in rows:
+            return pd.Series(np.nan, reps)
+        return values.astype("float64").groupby(rows["rep_id"]).sum().reindex(reps).fillna(0.0)
 
     sums = {
         "visits": by(done, visit), "timed": by(done, visit & minutes.notna()), "in_visits": by(done, minutes.where(visit)),
         "in_contacts": by(done, minutes.where(done["type"].isin(CONTACTS))), "recorded": by(done, minutes),
-        "beside": by(done, cost.where(visit)), "booked": by(won, booked), "sold": by(won, booked), "ordered": by(won, booked * 0 + 1),
+        "beside": by(done, cost.where(visit)), "booked": by(won, booked), "sold": by(won, booked),
+        "ordered": by(won, pd.Series(1.0, won.index)),
     }  # fmt: skip
     if "orders" in crm:
         lines = _inside(crm.orders, "order_date", span)
         one = lines.drop_duplicates([c for c in ("rep_id", "account_id", "opportunity_id", "order_date") if c in lines])
-        sums |= {"sold": by(lines, lines["net_amount"]), "ordered": by(one, one["net_amount"] * 0 + 1)}
-    reps = sorted(set(days.index[days > 0]) | set(done["rep_id"]))
-    return pd.DataFrame({"present": days, **sums}).reindex(reps).astype("float64").fillna(0.0)
+        sums |= {"sold": by(lines, lines["net_amount"]), "ordered": by(one, pd.Series(1.0, one.index))}
+    return pd.DataFrame({"present": days.reindex(reps).fillna(0.0), **sums})
 
 
 def _inside(frame: pd.DataFrame, column: str, span: Period) -> pd.DataFrame:
@@ -163,16 +159,14 @@ def _present(staff: pd.DataFrame, span: Period) -> pd.Series:
     return pd.Series(days.astype("float64"), index=staff["rep_id"])
 
 
-def _costs(crm: Crm, span: Period) -> tuple[pd.DataFrame, pd.DataFrame, Period]:
-    """The costs of the months that lie in the span, of reps and of the sales force as a whole, and the part of the span they are of."""
-    none = pd.DataFrame(columns=["period", "rep_id", "kind", "cost"]).astype({"rep_id": "str", "cost": "float64"})
-    costs = crm.costs.reindex(columns=none.columns) if "costs" in crm else none
+def _costs(crm: Crm, span: Period) -> tuple[pd.DataFrame, Period]:
+    """The costs of the months that lie in the span, and the part of the span they are of; none of it without costs."""
+    columns = {"period": "str", "rep_id": "str", "kind": "str", "cost": "float64"}
+    costs = (crm.costs if "costs" in crm else pd.DataFrame()).reindex(columns=list(columns)).astype(columns)
     parts = {label: part for label in costs["period"].unique() if (part := goals.inside(str(label), span))}
-    costs = costs[costs["period"].isin(parts)]
     since = min((p.since for p in parts.values()), default=span.since)
     until = max((p.until for p in parts.values()), default=span.since)
-    known = costs["rep_id"].notna()
-    return costs[known], costs[~known], replace(span, since=since, until=until)
+    return costs[costs["period"].isin(parts)], replace(span, since=since, until=until)
 
 
 def _customers(orders: pd.DataFrame | None, span: Period) -> list[tuple]:

@@ -53,7 +53,8 @@ def capacity(
     rows = np.flatnonzero(here)
     if len(rows) < REPS:
         raise TooLittleData(
-            f"Capacity is planned for {REPS} people or more; {style.count(len(rows))} of those on this page are here."
+            f"Capacity is planned for {REPS} people or more; {style.count(len(rows))} of those on this page "
+            f"{'is' if len(rows) == 1 else 'are'} here."
         )
     ahead = pd.period_range(s.as_of.to_period("M") + 1, periods=months, freq="M")
     wins, money, there = _drawn(s, s.staff.iloc[rows].reset_index(drop=True), rows, ahead, seed)

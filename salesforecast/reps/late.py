@@ -126,7 +126,7 @@ def _alike(crm: Crm, seen: Observed) -> np.ndarray:
 
 
 def finding_late(late: pd.DataFrame) -> str:
-    """One or two sentences: whether late deals win less, and by more than 2 points, and whether they still do when they are as far."""
+    """One or two sentences: whether late deals win less by more than 2 points, and whether they still do when they are as far."""
     said = []
     for row in late[late["stage"] == ALL].itertuples():
         who = (
@@ -135,20 +135,17 @@ def finding_late(late: pd.DataFrame) -> str:
             else "Once they moved on, late deals"
         )
         late_won, kept_won = style.percent(row.late_won), style.percent(row.kept_won)
-        if row.lower <= 0 <= row.upper:
-            said.append(f"{who} **cannot be told apart** from those in time: {late_won} and {kept_won} were won.")
-            continue
-        near, far = sorted((abs(row.lower), abs(row.upper)))
-        small = (
-            ""
-            if near > DELTA
-            else ", by less than 2 points"
-            if far < DELTA
-            else ", though it may be by less than 2 points"
-        )
         interval = f"(95% interval of the difference {style.between(row.lower, row.upper, points_bare)} points)"
-        less = "less" if row.difference_share < 0 else "more"
-        said.append(f"{who} win {less}: **{late_won}** against {kept_won} {interval}{small}.")
+        if row.upper < -DELTA or row.lower > DELTA:
+            less = "less" if row.difference_share < 0 else "more"
+            said.append(f"{who} win {less}: **{late_won}** against {kept_won} {interval}.")
+        elif row.lower <= 0 <= row.upper:
+            said.append(f"{who} **cannot be told apart** from those in time: {late_won} and {kept_won} were won.")
+        else:
+            said.append(
+                f"{who} **cannot be told apart by more than {100 * DELTA:.0f} points** from those in time: {late_won} and {kept_won} "
+                f"were won {interval}."
+            )
     return " ".join(said)
 
 

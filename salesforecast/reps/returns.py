@@ -54,9 +54,10 @@ def returns(crm: Crm, *, until: pd.Timestamp, by: str = "type") -> pd.DataFrame:
     TooLittleData
         When nothing was done on a deal in that year.
     """
+    crm = crm.at(min(until - ONE_DAY, crm.as_of))
     deals = crm.opportunities
     need(deals, "closed_date")
-    end = min(until, crm.as_of + ONE_DAY) - pd.Timedelta(days=FOLLOWED)
+    end = crm.as_of + ONE_DAY - pd.Timedelta(days=FOLLOWED)
     done = work(crm, "at", "opportunity_id", by)
     done = done[done["at"].between(end - pd.DateOffset(years=1), end, inclusive="left")]
     label = done[by].fillna(NOT_FILLED).map(words)

@@ -42,7 +42,7 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
         average_deal (their mean), cycle_days (the median time
         to close at the pace of the period, open deals counted as not yet closed; missing with fewer than 5 deals at risk at an
         age before it), discount (off list price, of the won deals that have one), pipeline (open at the end of the period, at
-        the amounts of today), quota and attainment (bookings over quota) where there are targets, then for the period before and
+        the amounts of then), quota and attainment (bookings over quota) where there are targets, then for the period before and
         the year before bookings and change (per working day, relative) with 95% interval. Largest bookings first, two reps
         alone by name; the last row is All.
 
@@ -65,10 +65,10 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     frame["cycle_days"] = _cycle(deals, spans[0], keys, crm.as_of)
     if "list_amount" in deals and deals["list_amount"].notna().any():
         frame["discount"] = 1 - frame["agreed"] / frame["listed"].where(frame["listed"] > 0)
-    last = spans[0].until - ONE_DAY
-    is_open = (deals["created_date"] <= last) & ~(deals["closed_date"] <= last) if "created_date" in deals else (
-        deals["outcome"] == "open")  # fmt: skip
-    frame["pipeline"] = _sums(deals[["amount"]].where(is_open, 0.0), deals["group"], keys)["amount"].to_numpy()
+    then = crm.at(spans[0].until - ONE_DAY).opportunities
+    still = then[then["outcome"] == "open"].reindex(columns=["opportunity_id", "amount"])
+    whose = still["opportunity_id"].map(deals.set_index("opportunity_id")["group"].astype("str"))
+    frame["pipeline"] = _sums(still[["amount"]], whose, keys)["amount"].fillna(0.0).to_numpy()
     quota = _quota(crm, period, by, keys)
     if quota.notna().any():
         frame["quota"], frame["attainment"] = quota.to_numpy(), frame["bookings"] / quota.to_numpy()
