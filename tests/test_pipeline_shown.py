@@ -103,6 +103,26 @@ def test_the_variance_of_exact_chances_is_that_of_their_wins():
     assert np.var(gap) == pytest.approx(np.mean(luck), rel=0.35)
 
 
+def test_a_class_is_judged_as_one_of_several():
+    past = history(np.random.default_rng(3))
+    known = past.deals
+    kind = pd.cut(known["chance"], judging.EDGES, include_lowest=True, labels=False)
+    raw = sorted(judging._held(ours)[2] for _, ours in known.groupby(kind))
+    found = judging.calibration(past)["p"]
+    assert len(raw) == 6 and found.min() == pytest.approx(min(1.0, 6 * raw[0])) and found.max() <= 1
+    assert found.sort_values().iloc[1] == pytest.approx(min(1.0, max(6 * raw[0], 5 * raw[1])))
+
+
+def test_periods_that_agree_by_chance_do_not_make_the_interval_narrow():
+    deals = pd.DataFrame(
+        {"period": np.repeat(["A", "B", "C"], 10), "origin": 1, "opportunity_id": range(30), "chance": 0.5}
+    )
+    deals["won"] = [*[True] * 5, *[False] * 5] * 2 + [True] * 6 + [False] * 4
+    origins = pd.DataFrame({"period": ["A", "B", "C"], "actual": 1.0})
+    row = judging.calibration(SimpleNamespace(deals=deals, origins=origins)).iloc[0]
+    assert row["lower"] < 0.3 and row["upper"] > 0.7 and row["won_share"] == 16 / 30
+
+
 @pytest.mark.parametrize(("won", "bound"), [(False, "lower"), (True, "upper")])
 def test_a_class_of_which_all_or_none_were_won_is_judged(won, bound):
     past = history(np.random.default_rng(1), deals=80)
@@ -187,9 +207,9 @@ def test_only_the_methods_that_take_part_are_said_to(past, combined):
 def test_the_chart_of_errors_says_how_many_methods_it_leaves_out(past, combined):
     accuracy = pipeline.accuracy(past, combined)
     drawn = style.spec(pipeline.chart_accuracy(accuracy))
-    names = {row["method"] for rows in drawn["datasets"].values() for row in rows if "method" in row}
+    names = {row["series"] for rows in drawn["datasets"].values() for row in rows}
     assert {"this forecast", "luck alone"} <= names and len(names) == 5
-    assert f"{len(accuracy) - 5} methods further off in the table only" in str(drawn["title"])
+    assert f"{len(accuracy) - 5} more methods in the table only" in str(drawn["title"])
 
 
 # ---- what the methods say ---------------------------------------------------------------------------------------------
@@ -412,6 +432,21 @@ def test_two_sellers_of_one_name_are_two_groups(crm, past, combined):
     named = replace(crm, tables={**crm.tables, "reps": reps, "targets": targets})
     found = pipeline.by_group(past, combined, named, "rep").set_index("rep")
     assert found.loc[[f"Jo Li ({i})" for i in ids[:2]], "target"].tolist() == [1000.0, 5000.0]
+
+
+def test_a_part_of_the_company_has_the_target_that_the_company_gave_it(crm, past, combined):
+    ids = sorted(crm.opportunities["rep_id"].dropna().unique())
+    reps = pd.DataFrame({"rep_id": ids, "rep": ids, "team": ["Owls" if k % 2 else "Bees" for k in range(len(ids))]})
+    rows = [("Owls", None, 9e5), ("Bees", None, 8e5), (None, ids[1], 1e5)]
+    targets = pd.DataFrame(rows, columns=["team", "rep_id", "target"]).assign(period="2024Q2")
+    named = replace(crm, tables={**crm.tables, "reps": reps, "targets": targets})
+    part = named.only(team="Owls")
+    found = pipeline.by_group(past, combined, part, "team", named).set_index("team")["target"].dropna()
+    assert (
+        found.to_dict()
+        == {"Owls": 9e5}
+        != pipeline.by_group(past, combined, part, "team").set_index("team")["target"].to_dict()
+    )
 
 
 def test_a_year_has_its_past_quarters_and_says_why_it_has_no_forecast(crm):

@@ -68,7 +68,7 @@ def parts(past: Backtest, combined: pd.DataFrame, target: float = float("nan")) 
     )
 
 
-def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.DataFrame:
+def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str, everything: Crm | None = None) -> pd.DataFrame:
     """The forecast of each team, region, rep, product or other label, from the same draws as the company's.
 
     Means and draws of the groups add up to the company's. Deals to come belong to the groups whose deals came in the last year;
@@ -82,6 +82,8 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
         Of today.
     by : str
         A column of `crm.deals`: team, region, rep, product, family, segment, channel, …
+    everything : Crm, optional
+        Of which `crm` is a part: the targets are taken from it, since a part knows no row but those of its reps.
 
     Returns
     -------
@@ -91,6 +93,9 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str) -> pd.Da
     """
     now, row = current(past), combined.iloc[-1]
     won, wanted = won_so_far(now), goals.targets(crm, now.period, by)
+    if everything is not None:
+        whole = goals.targets(everything, now.period, by)
+        wanted = whole[whole.index.isin(wanted.index.union(crm.deals.get(by, pd.Series(dtype="str")).dropna()))]
     ids = [now.outlook.deals["opportunity_id"], now.outlook.kinds["opportunity_id"], won.index]
     names, codes = _coded(crm, by, ids, wanted.index)
     if by in ("rep", "rep_id"):

@@ -216,7 +216,7 @@ def chart_accuracy(accuracy: pd.DataFrame) -> alt.LayerChart:
         style.rounded(long, "off"), "weeks", "off", "method", fmt=percent, main=METHOD["combination"], x_title="weeks to the end",
         title="Off by, of the bookings",
         subtitle="Sum of absolute errors over the sum of bookings, past periods, as known then"
-        + (f"; {plural(left, 'method')} further off in the table only" if left else ""),
+        + (f"; {plural(left, 'more method')} in the table only" if left else ""),
     )  # fmt: skip
 
 
