@@ -10,7 +10,7 @@ import pandas as pd
 from salesforecast import shrinkage
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period, period_at
-from salesforecast.targets.pattern import A_YEAR, Pattern, log_ratio, pattern
+from salesforecast.targets.pattern import A_YEAR, SEASONED, Pattern, log_ratio, pattern
 from salesforecast.targets.sold import between, deal_size, has
 from salesforecast.targets.staffing import there
 
@@ -265,12 +265,12 @@ def _errors(
 
     Before they begin (gone is 0) that is the whole span; later what their own part so far said of them is allowed for. Years are stepped
     over by quarters, so that they overlap: the second figure is what each of them counts. Each is expected by the pattern (`then`, kept by
-    its day) that was known before it began: with hindsight the errors would be too small.
+    its day) that was known before it began, once that had a season: with hindsight the errors would be too small.
     """
     step, many = ("Q", 4) if kind == "Y" else (kind, 1)
     last, found = period_at(days.until - ONE_DAY, step, days.fiscal_year_start), []
     last = last if last.until <= days.until else last.previous()
-    while (since := last.previous(many - 1).since) >= days.since + pd.Timedelta(days=A_YEAR // 2):
+    while (since := last.previous(many - 1).since) >= days.since + pd.Timedelta(days=SEASONED):
         when = pd.date_range(since, last.until - ONE_DAY)
         if since not in then:
             then[since] = pattern(sales, since, country=days.country, fiscal_year_start=days.fiscal_year_start)
