@@ -407,6 +407,20 @@ def test_the_summary_never_says_a_chance_is_certain(past, combined):
     assert "over 99% chance" in str(pipeline.cards_headline(sure, past))
 
 
+def test_the_value_of_a_step_is_said_in_points_of_any_number():
+    steps = pd.DataFrame({
+        "step": ["run rate", "called by rep", "this forecast"], "n": 8, "off_by": [0.2, 0.1, 0.09],
+        "taken_off": [np.nan, 0.1, 0.01], "taken_off_lower": [np.nan, 0.05, 0.005], "taken_off_upper": [np.nan, 0.15, 0.015],
+    })  # fmt: skip
+    assert pipeline.finding_value_added(steps).endswith("this forecast takes off 1 point.")
+    worse = steps.assign(taken_off=-0.03, taken_off_upper=-0.01)
+    assert pipeline.finding_value_added(worse).endswith("this forecast adds 3 points.")
+
+
+def test_the_silent_deals_are_at_stake_with_what_the_other_methods_make_of_them():
+    assert pipeline.stake_silent(pd.DataFrame({"expected": [7.0], "factor": [2.0]})).amount == 14.0
+
+
 def test_of_one_group_no_two_are_compared():
     one = pd.DataFrame({"segment": ["Mid-market"], "forecast": [5.0], "target": [4.0], "chance": [0.8]})
     assert (

@@ -80,8 +80,9 @@ def stake_watch(watch: pd.DataFrame) -> Stake | None:
 
 
 def stake_silent(silent: pd.DataFrame) -> Stake | None:
-    """What the forecast counts of the silent deals."""
-    expected = float(silent["expected"].iloc[0])
+    """What the forecast counts of the silent deals, with what the other methods make of it."""
+    row = silent.iloc[0]
+    expected = float(row["expected"] * row.get("factor", 1.0))
     return Stake(expected) if expected > 0 else None
 
 
