@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from test_commits import NOBODY, SALES, calls_of
+from test_pipeline import company, drawn, hand
 
 from salesforecast import forecasting, periods, pipeline, synthetic
 from salesforecast.errors import MissingTable, SettingError
 from salesforecast.pipeline import amounts, combination, commits, hazards, models, panels
 from salesforecast.tables import Crm
-from test_commits import NOBODY, SALES, calls_of
-from test_pipeline import company, drawn, hand
 
 Q = periods.period
 
@@ -44,6 +44,21 @@ def test_over_small_companies_the_ranges_hold():
         past = pipeline.backtest(company(seed, opportunities=140))
         held += pipeline.combine(past)["held"].tolist()
     assert len(held) > 150 and 0.7 < np.mean(held) < 0.95
+
+
+def test_what_is_learnt_from_few_wins_is_as_uncertain_as_they_are_few(past):
+    first = pipeline.combine(replace(past, origins=past.origins.assign(unsure=0.25))).iloc[
+        0
+    ]  # before any period is over
+    assert first["shock"] == pytest.approx(np.sqrt(np.log1p(combination.SHOCK**2 + 0.25)))
+    young = company(25, opportunities=80)
+    said = pipeline.backtest(
+        young.at("2023-06-20"), Q("2023Q2")
+    )  # 9 deals are won by then, of the 10 that were asked for
+    wins = said.now.model.wins
+    assert models.LEAST <= wins < 10
+    spread = said.now.model.amounts.unquoted.var()
+    assert said.origins["unsure"].iloc[-1] == pytest.approx((1 + spread) / wins)
 
 
 def test_the_range_and_its_paths_are_of_the_same_seed(past):

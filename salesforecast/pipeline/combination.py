@@ -181,10 +181,11 @@ def _shock(past: Backtest, error: np.ndarray, mean: np.ndarray, luck: np.ndarray
     """
     beyond = np.nan_to_num(error**2 - luck**2)
     out = np.empty(len(error))
+    prior = SHOCK**2 + past.origins["unsure"].to_numpy()
     for i, (near, n) in enumerate(_earlier(past, NEAR_SPREAD)):
         money = (near * mean**2).sum()
-        seen = (near * beyond).sum() / money if n and money > 0 else SHOCK**2
-        out[i] = np.sqrt(np.log1p(max((n * seen + PRIOR_SHOCK * SHOCK**2) / (n + PRIOR_SHOCK), LEAST_SHOCK**2)))
+        seen = (near * beyond).sum() / money if n and money > 0 else prior[i]
+        out[i] = np.sqrt(np.log1p(max((n * seen + PRIOR_SHOCK * prior[i]) / (n + PRIOR_SHOCK), LEAST_SHOCK**2)))
     return out
 
 

@@ -14,7 +14,7 @@ from salesforecast.pipeline import amounts, arrivals, hazards, panels, weeks
 from salesforecast.pipeline.arrivals import Arrivals
 from salesforecast.tables import Crm
 
-LEAST = 10  # won deals: fewer tell nothing of when and for how much deals are won
+LEAST = 4  # won deals: fewer tell nothing of when and for how much deals are won
 ALIVE = 0.985  # of the wins came within so many quiet days: a deal quiet for longer is silent
 LATEST = 8000  # deals, the newest, whose way from creation on a model is fitted to
 BLOCK = 2000  # deals drawn at once
@@ -73,6 +73,8 @@ class Model:
     ----------
     day : Timestamp
         The last day it has seen.
+    wins : int
+        How many won deals it knows of.
     open, born : Hazards
         Of deals in the pipeline, and of deals from their creation on.
     silent_after : float
@@ -84,6 +86,7 @@ class Model:
     """
 
     day: pd.Timestamp
+    wins: int
     open: hazards.Hazards
     born: hazards.Hazards
     silent_after: float
@@ -148,7 +151,7 @@ def fit(past: pd.DataFrame, known: Seen, fiscal_year_start: int = 1) -> Model:
     Raises
     ------
     TooLittleData
-        With fewer than 10 won deals.
+        With fewer than 4 won deals.
     """
     wins = int((known.ended["outcome"] == "won").sum())
     if wins < LEAST:
@@ -177,6 +180,7 @@ def fit(past: pd.DataFrame, known: Seen, fiscal_year_start: int = 1) -> Model:
         whole = born < until
     return Model(
         known.day,
+        wins,
         hazards.fit(past[alive], week[alive], known.ended, until, fiscal_year_start),
         hazards.fit(births[whole], born[whole], known.ended, until, fiscal_year_start, thin=1),
         limit,

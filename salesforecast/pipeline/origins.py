@@ -78,7 +78,7 @@ def said_at(
         {
             "period": here.period.label, "origin": here.day, "weeks_to_go": here.weeks_to_go, "since": here.period.since,
             "last": here.last, "booked": booked, "open": outlook.open[0], "new": outlook.new[0], "floor": drawn.std(),
-            "learnt": (model.day - known.won["closed_date"].min()).days / 7,
+            "learnt": (model.day - known.won["closed_date"].min()).days / 7, "unsure": (1 + model.amounts.unquoted.var()) / model.wins,
             "told": bool(set(model.open.levels["stage"]) - {NOT_RECORDED}),
         },
         totals,
