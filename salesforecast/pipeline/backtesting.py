@@ -40,7 +40,8 @@ class Backtest:
         last day of the period), booked (money by that day), open, new (money the pipeline model expected of open deals and of
         deals to come), actual_open, actual_new (what they brought), actual (the period's bookings; all three missing while it
         is not over), floor (the standard deviation that even perfect probabilities leave, money), learnt (weeks of closings
-        known when the model was fitted), unsure (the variance, over its square, of what is expected, since it was learnt from so few wins), told (flag: a history told the stages that it learnt from).
+        known when the model was fitted), unsure (the variance of what is expected over its square, for being learnt from so few
+        wins), told (flag: a history told the stages that it learnt from).
     methods : DataFrame
         period, origin, weeks_to_go, method, mean (the period's total, money), actual.
     windows : DataFrame
