@@ -19,7 +19,7 @@ from salesforecast.targets.attainment import (
 from salesforecast.targets.changes import changes, finding_changes, kept, standing
 from salesforecast.targets.contradictions import feasible, finding_feasible
 from salesforecast.targets.control import chart_exceptions, exceptions, finding_exceptions, limits, table_exceptions
-from salesforecast.targets.decomposition import baseline, chart_baseline, finding_baseline, margin
+from salesforecast.targets.decomposition import baseline
 from salesforecast.targets.edits import read
 from salesforecast.targets.fairness import chart_fairness, fairness, finding_fairness, table_fairness
 from salesforecast.targets.fitting import fit
@@ -89,7 +89,6 @@ __all__ = [
     "chances",
     "changes",
     "chart_attainment",
-    "chart_baseline",
     "chart_exceptions",
     "chart_fairness",
     "chart_gap",
@@ -111,7 +110,6 @@ __all__ = [
     "fairness",
     "feasible",
     "finding_attainment",
-    "finding_baseline",
     "finding_changes",
     "finding_checked",
     "finding_exceptions",
@@ -137,7 +135,6 @@ __all__ = [
     "levels",
     "limits",
     "longer",
-    "margin",
     "needed",
     "overassigned",
     "pace",

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
-from salesforecast import style
 from salesforecast.errors import SettingError, unknown
 from salesforecast.periods import ONE_DAY, Period, period_at
 from salesforecast.targets.pattern import A_YEAR, SEASONED, Pattern, drawn, log_ratio, pattern
@@ -19,7 +17,6 @@ from salesforecast.targets.promotions import lifts, promotions_of, without
 from salesforecast.targets.shares import blended, home, leaves_of, rates, shares_of
 from salesforecast.targets.sold import between, has
 from salesforecast.targets.staffing import there
-from salesforecast.text import md
 
 TIMES = ("year", "quarter", "month", "week", "day")
 VACANT = "vacant"
@@ -122,39 +119,6 @@ def baseline(
         raise SettingError(f"The total is {total}; a plan has a total of 0 or more.")
     total = total or float(days.expected(when).sum())
     return _cells(leaves, carried, when, by, every, span, total)
-
-
-def margin(cells: pd.DataFrame, by: str = "month") -> pd.DataFrame:
-    """The baseline by one of its columns: that column, baseline (money), share; in the order of the names."""
-    if by not in cells:
-        raise unknown("column of the plan", by, [c for c in cells if c not in ("baseline", "new")])
-    part = cells.groupby(by, sort=True)["baseline"].sum().reset_index()
-    whole = part["baseline"].sum()
-    return part.assign(share=part["baseline"] / whole if whole > 0 else np.nan)
-
-
-def finding_baseline(cells: pd.DataFrame, by: str = "month") -> str:
-    """One sentence: where the most and the least of the plan is due."""
-    part = margin(cells, by)
-    if len(part) < 2:
-        return f"The whole plan is due in **{md(part[by].iloc[0])}**."
-    if part["share"].isna().any():
-        return "The target is zero, so every part of it is."
-    high, low = part.loc[part["share"].idxmax()], part.loc[part["share"].idxmin()]
-    return (
-        f"**{md(high[by])}** carries most of the plan, {style.percent(high['share'], 1)}, and {md(low[by])} least, "
-        f"{style.percent(low['share'], 1)}; equal parts would be {style.percent(1 / len(part), 1)}."
-    )
-
-
-def chart_baseline(cells: pd.DataFrame, by: str = "month") -> alt.LayerChart:
-    """The plan by month, or by another of its columns."""
-    part = margin(cells, by)
-    top = part.loc[part["baseline"].idxmax(), by]
-    return style.bars(
-        part.assign(text=[style.money(v) for v in part["baseline"]]), "baseline", by, text="text", accent=str(top),
-        title=f"The plan by {by.replace('_id', '')}", subtitle="Season, working days and shares of the past; before any wish",
-    )  # fmt: skip
 
 
 # ---- days -----------------------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def paths(
         between(sales, max(span.since, days.until), min(as_of + ONE_DAY, span.until)),
     )
     staffed = people is not None and "rep_id" in sales and by in ("", "rep", "rep_id", "team", "region")
-    nodes = _nodes(sales, year, now, by, people if staffed else None, span, as_of)
+    nodes = _nodes(year, now, by, people if staffed else None, span, as_of)
     keys = [c for c in nodes if c != "series"]
     before, ahead = pd.date_range(since, days.until - ONE_DAY), pd.date_range(span.since, span.until - ONE_DAY)
     work, weight = _grown(days, before), _grown(days, ahead)
@@ -295,7 +295,6 @@ def _believed(errors: np.ndarray, each: float, usual: float = SHARED) -> float:
 
 
 def _nodes(
-    sales: pd.DataFrame,
     year: pd.DataFrame,
     now: pd.DataFrame,
     by: str,

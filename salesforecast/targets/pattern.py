@@ -27,7 +27,7 @@ class Pattern:
     Parameters
     ----------
     factors : dict
-        month (of the year, 12), week (of the quarter, 13, the last twelve of seven days), fifth (of the month's working days, 5)
+        month (of the year, 12), week (of the quarter, 13, the last twelve of seven days), fifth (of the month's days, 5)
         and weekday (7): factors around 1.
     weekend : tuple of int
         The days of the week (0 is Monday) on which nobody works.
@@ -57,7 +57,7 @@ class Pattern:
     def weights(self, days: pd.DatetimeIndex) -> np.ndarray:
         """The weight of each day; 0 on days without work."""
         worked = working(days, self.country, self.weekend)
-        slots = _slots(days, worked, self.fiscal_year_start)
+        slots = _slots(days, self.fiscal_year_start)
         total = worked.astype("float64")
         for name, place in slots.items():
             total = total * self.factors[name][place]
@@ -105,7 +105,7 @@ def pattern(
     square = np.bincount(place, known["amount"] ** 2, len(days))
     weekend = _weekend(days, money, country)
     worked = working(days, country, weekend)
-    slots = _slots(days, worked, fiscal_year_start)
+    slots = _slots(days, fiscal_year_start)
     growth = _growth(money, square, worked)
     years = np.asarray((days - until) / pd.Timedelta(days=A_YEAR))
     usual = worked * growth**years
@@ -194,7 +194,7 @@ def _weekend(days: pd.DatetimeIndex, money: np.ndarray, country: str) -> tuple[i
     return tuple(d for d in usual if sums[d] < WORKED * weekday)
 
 
-def _slots(days: pd.DatetimeIndex, worked: np.ndarray, fiscal_year_start: int) -> dict[str, np.ndarray]:
+def _slots(days: pd.DatetimeIndex, fiscal_year_start: int) -> dict[str, np.ndarray]:
     """Which month, week of the quarter, fifth of the month and weekday each day is."""
     offset = (fiscal_year_start - 1) % 3
     quarter = days.year * 12 + days.month - 1 - offset

@@ -91,11 +91,13 @@ def levels(plan: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     for name in by:
         if name not in dimensions(plan):
             raise unknown("column of the plan", name, dimensions(plan))
-    cents = {m: to_units(plan[m], CENT) for m in ("baseline", "target") if m in plan}
+    cents = {
+        m: to_units(plan[m], CENT) if m == "target" else plan[m] * 100 for m in ("baseline", "target") if m in plan
+    }
     frame = pd.DataFrame(cents, index=plan.index)
     grouped = frame.groupby([plan[name] for name in by], observed=True).sum().reset_index() if by else None
     frame = frame.sum().to_frame().T if grouped is None else grouped
-    return frame.assign(**{m: frame[m] / 100 for m in cents})
+    return frame.assign(**{m: frame[m].round() / 100 for m in cents})
 
 
 def to_units(money: pd.Series, unit: float) -> np.ndarray:

@@ -20,7 +20,6 @@ def needed(
     span: Period,
     *,
     pipeline: pd.DataFrame | None = None,
-    coverage: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What the rest of the target asks for, a working day.
 
@@ -33,8 +32,6 @@ def needed(
     span : Period
     pipeline : DataFrame, optional
         From `conversion`: what is open, and what was booked in the rest of past periods for each money open then.
-    coverage : DataFrame, optional
-        From `pipeline.coverage`: pipeline, missing_pipeline. It goes before `pipeline`.
 
     Returns
     -------
@@ -57,9 +54,7 @@ def needed(
         "times_due": per_day / usual if days and usual > 0 else np.nan, "deals": np.ceil(left / average) if average > 0 else np.nan,
         "open_amount": np.nan, "to_create": np.nan,
     }  # fmt: skip
-    if coverage is not None:
-        row["open_amount"], row["to_create"] = (float(coverage[c].iloc[0]) for c in ("pipeline", "missing_pipeline"))
-    elif pipeline is not None:
+    if pipeline is not None:
         share, there = (float(pipeline[c].iloc[0]) for c in ("share", "open_amount"))
         row["open_amount"] = there
         row["to_create"] = max(left / share - there, 0.0) if share > 0 else np.nan
@@ -107,7 +102,7 @@ def conversion(deals: pd.DataFrame, span: Period, as_of: pd.Timestamp, *, past: 
 
     A simple measure: it has the deals that came later in it, counts amounts of today, and leaves out deals without an amount and
     those older than nearly all (95%) were when they were won, which are silent more often than not.
-    `pipeline.coverage` knows each deal's own chance; pass its frame to `needed` instead.
+    `pipeline.coverage` knows each deal's own chance.
 
     Parameters
     ----------
