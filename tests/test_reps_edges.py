@@ -42,6 +42,15 @@ def test_what_came_after_the_window_changes_nothing_said_of_it(sample):
         pd.testing.assert_frame_equal(ask(altered(sample, day)), then)
 
 
+def test_who_came_after_the_window_has_a_name(sample):
+    year, _ = reps.years(period("2024Q3"))
+    window = {"since": year.since, "until": year.until}
+    names = sample.reps.set_index("rep_id")["rep"]
+    for found in (reps.stage_gaps(sample, **window), reps.keeping(sample, reps.stage_limits(sample), **window)):
+        assert sample.reps.set_index("rep_id").loc["U18", "start_date"] > year.until and "U18" in set(found["rep_id"])
+        assert found["rep"].tolist() == names[found["rep_id"]].tolist()
+
+
 # ---- coaching -----------------------------------------------------------------------------------------------------------
 
 
@@ -441,5 +450,6 @@ def test_of_a_period_that_is_not_over_stands_what_is_booked_and_it_is_no_minimum
     whole = found[found["period"] != "2025Q2 so far"].groupby("period")["bookings"].sum()
     text = reps.finding_history(found)
     assert f"**{style.money(whole.iloc[-1])}** in 2025Q1, over 8 periods between" in text
+    assert "2025Q2 so far" in str(style.spec(reps.chart_history(found)))
     assert f"{style.money(now)} is booked in 2025Q2 so far" in text and now < whole.min()
     assert f"{style.between(whole.min(), whole.max(), style.money).replace(' to ', ' and ')}" in text

@@ -51,7 +51,7 @@ def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Data
     TooLittleData
         When no stage has 3 reps with ten deals that left it.
     """
-    crm = crm.at(min(until - ONE_DAY, crm.as_of))
+    names, crm = roster(crm).set_index("rep_id")["rep"], crm.at(min(until - ONE_DAY, crm.as_of))
     deals = crm.deals
     need(deals, "rep_id", "closed_date")
     deals = deals[((deals["closed_date"] >= since) | (deals["outcome"] == "open")) & deals["rep_id"].notna()]
@@ -99,7 +99,7 @@ def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Data
     every["missing"] = every["worth"].fillna(-every["gap_share"] * every["n"])
     every = every.sort_values(["named", "missing", "rep_id"], ascending=[False, False, True]).drop_duplicates("rep_id")
     every = every.sort_values(["missing", "rep_id"], ascending=[False, True], ignore_index=True)
-    every.insert(1, "rep", every["rep_id"].map(roster(crm).set_index("rep_id")["rep"]))
+    every.insert(1, "rep", every["rep_id"].map(names).fillna(every["rep_id"]))
     order = ["rep_id", "rep", "stage", "n", "advanced", "conversion", "usual_share", "gap_share", "worth", "lower_90", "upper_90", "q",
              "named"]  # fmt: skip
     return every[order]

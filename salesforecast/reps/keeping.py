@@ -126,7 +126,7 @@ def keeping(
     TooLittleData
         When nobody has 10 deals in a stage that were decided.
     """
-    crm = crm.at(min(until - ONE_DAY, crm.as_of))
+    staff, crm = roster(crm), crm.at(min(until - ONE_DAY, crm.as_of))
     seen = observed(crm.deals)
     visits = limited(crm, seen, limits)
     day = np.minimum(visits["left"], visits["entered"] + visits["limit"] + 1)
@@ -135,7 +135,6 @@ def keeping(
     visits = visits[(day >= seen.day(since)) & (day <= last)]
     whose = visits.merge(owners(crm, seen), on="deal")
     whose = whose[(whose["start"] <= whose["day"]) & (whose["day"] <= whose["end"])].dropna(subset="rep_id")
-    staff = roster(crm)
     group = whose["rep_id"] if by == "rep" else whose["rep_id"].map(part_of(staff, by))
     if by != "rep" and group.nunique() < 2:
         raise TooLittleData(f"There is only one {by} here, so there is nothing to set beside it.")

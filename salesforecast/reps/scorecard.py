@@ -59,20 +59,21 @@ def scorecard(crm: Crm, *, period: Period, by: str = "rep") -> pd.DataFrame:
     amount = deals["amount"] if "amount" in deals else pd.Series(np.nan, index=deals.index)
     deals = deals.assign(group=pd.Categorical(group, keys[:-1]), amount=amount)  # who owns nothing is in All only
     spans = period.compared(crm.as_of)
-    now, past = _of(deals, spans[0], keys), [_of(deals, span, keys) for span in spans[1:]]
+    now = _of(deals, spans[0], keys)
     frame = stats.add_rate(now.reset_index(names="group"), hits="won", n="closed", name="win_rate")
     frame["average_deal"] = frame["bookings"] / frame["valued"].where(frame["valued"] > 0)
     frame["cycle_days"] = _cycle(deals, spans[0], keys, crm.as_of)
     if "list_amount" in deals and deals["list_amount"].notna().any():
         frame["discount"] = 1 - frame["agreed"] / frame["listed"].where(frame["listed"] > 0)
-    then = crm.at(spans[0].until - ONE_DAY).opportunities
-    still = then[then["outcome"] == "open"].reindex(columns=["opportunity_id", "amount"])
+    still = crm.at(spans[0].until - ONE_DAY).opportunities.query("outcome == 'open'")
+    still = still.reindex(columns=["opportunity_id", "amount"])
     whose = still["opportunity_id"].map(deals.set_index("opportunity_id")["group"].astype("str"))
     frame["pipeline"] = _sums(still[["amount"]], whose, keys)["amount"].fillna(0.0).to_numpy()
     quota = _quota(crm, period, by, keys)
     if quota.notna().any():
         frame["quota"], frame["attainment"] = quota.to_numpy(), frame["bookings"] / quota.to_numpy()
-    for name, span, then in zip(("before", "year"), spans[1:], past, strict=False):
+    for name, span in zip(("before", "year"), spans[1:], strict=False):
+        then = _of(deals, span, keys)
         changed = stats.sums_change(now, then, span.weekdays / spans[0].weekdays)
         known = span.until > deals["closed_date"].min()  # what lies before the first closing is not in the data
         booked = then["bookings"].to_numpy() if known else np.full(len(then), np.nan)
