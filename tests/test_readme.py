@@ -32,4 +32,4 @@ def test_a_snippet_runs_after_the_first(section, monkeypatch):
     first = next(iter(snippets()))
     space: dict[str, object] = {}
     for block in [*snippets()[first], *(snippets()[section] if section != first else [])]:
-        exec(block, space)  # noqa: S102
+        exec(block, space)

@@ -19,6 +19,7 @@ from salesforecast.text import day_in_words
 
 MOST = 6  # findings with money at stake on the first sheet
 CARDS = 5
+NEEDS = r"^This needs [^.]*, which is not in the data\. "
 short = partial(money, short=True)
 # The order of the headline figures, by the first words of their names; others follow in the order of the pages.
 HEADLINES = (
@@ -89,9 +90,8 @@ def missing(unsaid: Sequence[tuple[str, str, str]]) -> list[tuple[str, list[tupl
     """
     opened: dict[str, dict[tuple[str, str], None]] = {}
     for question, reason, address in unsaid:
-        wanted = re.sub(
-            r"^This needs [^.]*, which is not in the data\. ", "", reason
-        )  # the sentence after it says what to add
+        # the sentence after it says what to add; what is HTML already stays so
+        wanted = type(reason)(re.sub(NEEDS, "", reason))
         opened.setdefault(wanted, {})[question, address] = None
     return sorted(((wanted, list(questions)) for wanted, questions in opened.items()), key=lambda one: -len(one[1]))
 
