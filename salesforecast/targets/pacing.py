@@ -17,7 +17,7 @@ from salesforecast.targets.outlook import LEVEL
 from salesforecast.targets.pattern import Pattern, path, wandering
 from salesforecast.targets.sold import between, deal_size
 
-DASHED = "by working days alone"  # the line it is named by
+DASHED = "working days"  # the line it is named by
 FEW_PERIODS = 3  # past periods: from fewer no band is drawn
 
 
@@ -175,7 +175,7 @@ def chart_pace(pace: pd.DataFrame, grain: str = "daily") -> alt.LayerChart:
     return style.lines(
         data, "day", "money", "line", fmt=style.money, main="booked", band=not np.isnan(whole), dashed=DASHED,
         title="Booked, and what was due by each day",
-        subtitle="Added up since the period began; shaded: where four of five periods that end on target have been",
+        subtitle="Added up since the period began; shaded: where four of five periods that end on target have been; dashed: by working days alone",
     )  # fmt: skip
 
 

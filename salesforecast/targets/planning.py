@@ -91,7 +91,10 @@ def whole_company(*only: str) -> None:
         When any of region, team, rep or product is chosen.
     """
     if any(only):
-        raise CannotSay("This is told of the whole company alone: see the page without a region, team, rep or product.")
+        raise CannotSay(
+            "Quotas, their fairness and whether targets add up are told of the whole company alone: see the page without a region, team, "
+            "rep or product."
+        )
 
 
 def planned(cells: pd.DataFrame, edited: str = "", *, total: float = 0.0) -> tuple[pd.DataFrame, pd.DataFrame]:
