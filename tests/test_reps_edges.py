@@ -42,6 +42,11 @@ def test_what_came_after_the_window_changes_nothing_said_of_it(sample):
         pd.testing.assert_frame_equal(ask(altered(sample, day)), then)
 
 
+def test_a_year_before_the_first_deal_closed_is_said_to_be_one(sample):
+    with pytest.raises(TooLittleData, match="No deal had closed by 2019-12-31"):
+        reps.spells(sample, since=pd.Timestamp("2019-01-01"), until=pd.Timestamp("2020-01-01"))
+
+
 def test_who_came_after_the_window_has_a_name(sample):
     year, _ = reps.years(period("2024Q3"))
     window = {"since": year.since, "until": year.until}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from salesforecast import stats
 from salesforecast.errors import TooLittleData
-from salesforecast.observed import FAR, Observed, followed, observed
+from salesforecast.observed import FAR, Observed, followed, need, observed
 from salesforecast.periods import ONE_DAY
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
@@ -47,7 +47,10 @@ def spells(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFram
     TooLittleData
         When nothing was open in the window.
     """
+    need(crm.opportunities, "created_date", "closed_date")
     crm = crm.at(min(until - ONE_DAY, crm.as_of))
+    if crm.opportunities["closed_date"].isna().all():
+        raise TooLittleData(f"No deal had closed by {crm.as_of:%Y-%m-%d}, so nothing can be said of the time before.")
     seen = observed(crm.deals)
     first, last = seen.day(since), seen.day(crm.as_of)
     rows = owners(crm, seen)
