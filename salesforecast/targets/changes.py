@@ -11,8 +11,8 @@ import pandas as pd
 from salesforecast.errors import SettingError
 from salesforecast.formats import money, plural
 from salesforecast.targets.plan import CENT, checked_unit, levels, texts, to_units
-from salesforecast.targets.sums import asked
-from salesforecast.targets.wishes import Given, Node, read, wishes
+from salesforecast.targets.sums import asked, cells_named
+from salesforecast.targets.wishes import Given, read, wishes
 from salesforecast.text import md
 
 
@@ -118,7 +118,7 @@ def standing(plan: pd.DataFrame, given: Given) -> pd.DataFrame:
     DataFrame
         As `wishes`. A start is done with; a move given again would move again, so it stands as pins of its two nodes.
     """
-    named = texts(plan)
+    cells = cells_named(texts(plan))
     cents = to_units(_with_target(plan)["target"], CENT)
     rows: list[dict[str, Any]] = []
     for wish in read(plan, given):
@@ -126,16 +126,9 @@ def standing(plan: pd.DataFrame, given: Given) -> pd.DataFrame:
             rows.append({"kind": wish.kind, "amount": wish.amount, **dict(wish.where)})
         elif wish.kind != "start":
             nodes = [wish.where, wish.destination] if wish.kind == "move" else [wish.where]
-            rows += [{"kind": "pin", "amount": int(cents[_at(named, n)].sum()) / 100, **dict(n)} for n in nodes]
+            rows += [{"kind": "pin", "amount": int(cents[cells.at(n)].sum()) / 100, **dict(n)} for n in nodes]
     return wishes(plan, rows)
 
 
 def _with_target(plan: pd.DataFrame) -> pd.DataFrame:
     return plan if "target" in plan else plan.assign(target=plan["baseline"])
-
-
-def _at(named: pd.DataFrame, where: Node) -> np.ndarray:
-    found = np.ones(len(named), dtype=bool)
-    for name, values in where:
-        found &= named[name].isin(values).to_numpy()
-    return found

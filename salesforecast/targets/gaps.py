@@ -10,6 +10,7 @@ from salesforecast import style
 from salesforecast.errors import TooLittleData
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.targets.pattern import Pattern, due
+from salesforecast.targets.rounding import largest
 from salesforecast.targets.sold import between, has
 from salesforecast.text import md
 
@@ -137,12 +138,9 @@ def whole_cents(parts: list[float], total: int) -> list[int]:
     """
     exact = np.array(parts) * 100
     low = np.floor(exact + 1e-9).astype("int64")
-    left = int(total - low.sum())
-    order = np.argsort(-(exact - low), kind="stable")
-    step, extra = divmod(left, len(parts))
-    low += step
-    low[order[:extra]] += 1
-    return [int(c) for c in low]
+    step, extra = divmod(int(total - low.sum()), len(parts))
+    up = largest(exact - low, np.zeros(len(parts), dtype="int64"), np.array([extra]))
+    return [int(c) for c in low + step + up]
 
 
 def finding_gap(gap: pd.DataFrame) -> str:

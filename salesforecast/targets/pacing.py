@@ -175,7 +175,7 @@ def chart_pace(pace: pd.DataFrame, grain: str = "daily") -> alt.LayerChart:
     return style.lines(
         data, "day", "money", "line", fmt=style.money, main="booked", band=not np.isnan(whole), dashed=DASHED,
         title="Booked, and what was due by each day",
-        subtitle="Added up since the period began; shaded: where four of five periods that end on target have been; dashed: by working days alone",
+        subtitle="Added up; shaded: where four of five periods that end on target have been; dashed: by working days alone",
     )  # fmt: skip
 
 

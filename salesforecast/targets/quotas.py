@@ -326,10 +326,11 @@ def finding_quotas(quotas: pd.DataFrame) -> str:
     """One sentence: what is shared, the range of the quotas, and how many are ramped."""
     high, low = quotas.iloc[0], quotas.iloc[-1]
     new = quotas[quotas["full"] < 1]
-    words = (
-        f"**{style.money(quotas['quota'].sum())}** over {style.plural(len(quotas), 'rep')}, from {style.money(low['quota'])} "
-        f"({md(low['rep'])}) to {style.money(high['quota'])} ({md(high['rep'])})"
-    )
+    words = f"**{style.money(quotas['quota'].sum())}** over {style.plural(len(quotas), 'rep')}"
+    if len(quotas) > 1:
+        words += (
+            f", from {style.money(low['quota'])} ({md(low['rep'])}) to {style.money(high['quota'])} ({md(high['rep'])})"
+        )
     if len(new):
         words += f"; {style.plural(len(new), 'rep')} not there in full {'is' if len(new) == 1 else 'are'} ramped"
     return words + "."

@@ -39,12 +39,18 @@ def apportioned(weights: np.ndarray, group: np.ndarray, totals: np.ndarray) -> n
     exact = snapped(share * totals[group])
     whole = np.floor(exact).astype("int64")
     short = totals - np.bincount(group, whole, minlength=len(totals)).astype("int64")
-    order = np.lexsort((np.arange(len(exact)), -np.round(exact - whole, 9), group))
-    starts = np.concatenate([[0], np.cumsum(members)[:-1]])
-    place = np.empty(len(exact), dtype="int64")
-    place[order] = np.arange(len(exact)) - starts[group[order]]
     step = np.where(idle | (weights > 0), 1, 0)  # what has no share gets no unit
-    return np.asarray(whole + step * (place < short[group]))
+    return np.asarray(whole + step * largest(exact - whole, group, short))
+
+
+def largest(part: np.ndarray, group: np.ndarray, many: np.ndarray) -> np.ndarray:
+    """Which parts are the largest `many` of their group, as flags; of equal ones the first."""
+    order = np.lexsort((np.arange(len(part)), -np.round(part, 9), group))
+    members = np.bincount(group, minlength=len(many))
+    starts = np.concatenate([[0], np.cumsum(members)[:-1]])
+    place = np.empty(len(part), dtype="int64")
+    place[order] = np.arange(len(part)) - starts[group[order]]
+    return np.asarray(place < many[group])
 
 
 def controlled(matrix: Any, values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,13 @@ class Cells:
         return [n for n in self.names if not any(n == m or self.follows(n, m) or self.follows(m, n) for m in moved)]
 
 
+def cells_named(named: pd.DataFrame) -> Cells:
+    """The cells of a plan, from their names (`texts`)."""
+    factors = {str(name): pd.factorize(named[name], sort=True) for name in named}
+    codes, values = {n: f[0] for n, f in factors.items()}, {n: pd.Index(f[1]) for n, f in factors.items()}
+    return Cells(list(factors), codes, values, len(named))
+
+
 @dataclass(frozen=True)
 class Asked:
     """All that is asked of a plan, its cells in the order of their names."""
@@ -79,10 +86,9 @@ class Asked:
 def asked(plan: pd.DataFrame, wishes: list[Wish], unit: float, keep: Sequence[str] | None) -> Asked:
     """All that the wishes ask, and which sums stay."""
     named = texts(plan)
-    factors = {name: pd.factorize(named[name], sort=True) for name in sorted(named)}
-    order = np.lexsort([f[0] for f in factors.values()][::-1])
-    codes = {name: factors[name][0][order] for name in named}
-    cells = Cells(list(named), codes, {name: pd.Index(factors[name][1]) for name in named}, len(named))
+    cells = cells_named(named)
+    order = np.lexsort([cells.codes[name] for name in sorted(named)][::-1])
+    cells = replace(cells, codes={name: codes[order] for name, codes in cells.codes.items()})
     figures = plan["target"] if "target" in plan else plan["baseline"]
     exact = snapped(figures.to_numpy("float64")[order] / unit)
     if exact.sum() > MOST:
