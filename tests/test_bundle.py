@@ -856,6 +856,10 @@ def test_two_reports_of_some_pages_each_keep_the_memory_of_both(project, tmp_pat
         report.run([name], tmp_path / "out" / name, folder=tmp_path)
     ledger = memory.read(tmp_path / "out")
     assert ledger["page"].value_counts().to_dict() == {"a": 6, "b": 6}
+    (tmp_path / "out/a").rename(tmp_path / "out/z")
+    report.run(["a"], tmp_path / "out/a", folder=tmp_path, parameters={"worth": 3e5})
+    amounts = memory.read(tmp_path / "out").query("page == 'a' and kind == 'finding'")["amount"]
+    assert amounts.max() == 3e5, "what is said last stays, whatever its folder is called"
 
 
 def test_the_next_report_prints_promised_and_delivered_and_what_changed(made):

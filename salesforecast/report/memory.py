@@ -110,8 +110,8 @@ def _pages(rows: pd.DataFrame) -> pd.Series:
 
 
 def _standing(folder: Path) -> Iterator[pd.DataFrame]:
-    """What each report in the folder says, those of several values too."""
-    for manifest in sorted(folder.glob("[!.]*/manifest.json")):
+    """What each report in the folder says, those of several values too; the one made last comes last, and stays."""
+    for manifest in sorted(folder.glob("[!.]*/manifest.json"), key=lambda path: (path.stat().st_mtime_ns, path)):
         for path in (manifest.parent / FINDINGS, *sorted(manifest.parent.glob(f"*/{FINDINGS}"))):
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or none of ours
                 yield entries(json.loads(path.read_text("utf-8")))
