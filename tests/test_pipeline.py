@@ -388,7 +388,7 @@ def test_the_shared_shock_has_mean_one_and_grows_with_past_errors(past):
 
 
 def test_the_forecast_is_booked_plus_the_weighted_members(past, combined):
-    rest = combination._rest(past, None)
+    rest = combination.rest_of(past, None)
     by_hand = past.origins["booked"] + (combination.weights(past, rest) * rest.fillna(0)).sum(axis=1)
     assert combined["mean"].to_numpy() == pytest.approx(by_hand.to_numpy())
     assert (combined["lower"] <= combined["upper"]).all() and (combined["lower"] >= combined["booked"] - 1e-6).all()

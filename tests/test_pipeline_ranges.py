@@ -1,6 +1,7 @@
 """What the pipeline forecast must not be upset by: little data, odd days, late labels, silent deals, half a call."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,26 @@ def test_what_is_learnt_from_few_wins_is_as_uncertain_as_they_are_few(past):
     assert models.LEAST <= wins < 10
     spread = said.now.model.amounts.unquoted.var()
     assert said.origins["unsure"].iloc[-1] == pytest.approx((1 + spread) / wins)
+
+
+def test_more_wins_are_said_to_narrow_the_range_only_where_few_are_known(past):
+    few = replace(past, origins=past.origins.assign(unsure=2.0))
+    said = pipeline.combine(few)
+    lower, upper = combination.with_twice_the_wins(few, said)
+    assert said["lower"].iloc[-1] < lower < upper < said["upper"].iloc[-1]
+    assert "narrower" in pipeline.finding_wins(few, said) and "**" in pipeline.finding_wins(few, said)
+    many = replace(past, origins=past.origins.assign(unsure=1e-5))
+    assert "hardly narrower" in pipeline.finding_wins(many, pipeline.combine(many))
+
+
+def test_the_spread_that_the_deals_of_a_period_share_is_found():
+    rng, n = np.random.default_rng(0), 40
+    origins = pd.DataFrame({"period": [f"P{i}" for i in range(n)], "weeks_to_go": 8, "actual": 1.0, "unsure": 0.0})
+    mean, luck = np.full(n, 100.0), np.full(n, 10.0)
+    for shared in (0.05, 0.3):
+        error = mean * (np.exp(shared * rng.standard_normal(n) - shared**2 / 2) - 1) + luck * rng.standard_normal(n)
+        found = combination._shock(SimpleNamespace(origins=origins), error, mean, luck)[-1]
+        assert found == pytest.approx(shared, abs=0.08)
 
 
 def test_the_range_and_its_paths_are_of_the_same_seed(past):

@@ -1,7 +1,7 @@
 """The pipeline forecast: what the open deals, and those to come, will bring by the end of a period, and how right that was before.
 
 The models see nothing but `crm.at(day)`. `backtest` forecasts every week of the past periods and today, `combine` joins the
-pipeline model with the series of bookings and two simple methods, and the other functions are questions about the result.
+pipeline model with the series of bookings, two simple methods and the calls of people where there are any, and the other functions are questions about the result.
 """
 
 from salesforecast.goals import target, targets
@@ -31,6 +31,7 @@ from salesforecast.pipeline.shown import (
     finding_quarters,
     finding_silent,
     finding_watch,
+    finding_wins,
     table_accuracy,
     table_bridge,
     table_range,
@@ -92,6 +93,7 @@ __all__ = [
     "finding_silent",
     "finding_value_added",
     "finding_watch",
+    "finding_wins",
     "forecast_parts",
     "forecastable",
     "judged",

@@ -63,7 +63,7 @@ def combine(past: Backtest, series: np.ndarray | None = None, *, level: float = 
     Source: Bates & Granger (1969); Claeskens, Magnus, Vasnev & Wang (2016) on why weights are drawn together.
     """
     origins = past.origins
-    rest = _rest(past, series)
+    rest = rest_of(past, series)
     weight = weights(past, rest, series)
     mean = (weight.fillna(0.0).to_numpy() * rest.fillna(0.0).to_numpy()).sum(axis=1)
     drawn = past.draws.mean(axis=1)
@@ -158,13 +158,24 @@ def _windows(
     return ahead, past.windows["actual"].to_numpy().reshape(n, many), last
 
 
+def with_twice_the_wins(past: Backtest, combined: pd.DataFrame) -> tuple[float, float]:
+    """The range of today's forecast had its models learnt from twice as many wins, all else as it is."""
+    row, n = combined.iloc[-1], list(_earlier(past, NEAR_SPREAD))[-1][1]
+    gone = past.origins["unsure"].iloc[-1] / 2 * PRIOR_SHOCK / (n + PRIOR_SHOCK)
+    shock = np.sqrt(max(row["shock"] ** 2 - np.log1p(gone), LEAST_SHOCK**2))
+    lower, upper = np.quantile(
+        paths(past, combined.assign(shock=shock))[-1], [0.5 - row["level"] / 2, 0.5 + row["level"] / 2]
+    )
+    return float(lower), float(upper)
+
+
 def factors(shock: np.ndarray, n: int, seed: int) -> np.ndarray:
     """What all deals of a period share in each path: factors with mean 1; shape (len(shock), n)."""
     z = np.random.default_rng([seed, 1]).standard_normal(n)
     return np.exp(np.multiply.outer(shock, z) - (shock**2 / 2)[:, None])
 
 
-def _rest(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
+def rest_of(past: Backtest, series: np.ndarray | None) -> pd.DataFrame:
     """What each member says is still to come at each origin."""
     keys = ["period", "origin"]
     wide = past.methods.pivot(index=keys, columns="method", values="mean")

@@ -102,7 +102,7 @@ def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None =
 
 def members(past: Backtest, series: np.ndarray | None = None) -> pd.DataFrame:
     """What each method that the forecast is made of says is still to come at each origin: a column per method."""
-    return combination._rest(past, series)
+    return combination.rest_of(past, series)
 
 
 def half_width(without: np.ndarray) -> np.ndarray:

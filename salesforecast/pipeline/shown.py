@@ -13,6 +13,7 @@ from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
 from salesforecast.formats import Format, between, count, missing, money, percent, plural, points
 from salesforecast.periods import ONE_DAY, Period
+from salesforecast.pipeline import combination
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.judging import METHOD
 from salesforecast.pipeline.outlook import current
@@ -287,6 +288,17 @@ def finding_luck(past: Backtest, combined: pd.DataFrame) -> str:
         f"Were every chance right, the luck of single deals alone would still leave this forecast off by **±{percent(off / row['mean'])}** "
         f"on average, {money(off)}, as the deals are simulated."
     )
+
+
+def finding_wins(past: Backtest, combined: pd.DataFrame) -> str:
+    """One sentence: from how many wins the models have learnt, and what twice as many would make of the range."""
+    row, wins = combined.iloc[-1], current(past).model.wins
+    lower, upper = combination.with_twice_the_wins(past, combined)
+    spared = 1 - (upper - lower) / (row["upper"] - row["lower"]) if row["upper"] > row["lower"] else 0.0
+    said = f"The models have learnt from {plural(wins, 'won deal')}; twice as many would make the range"
+    if spared < 0.02:
+        return f"{said} hardly narrower: its width is the luck of deals and of periods."
+    return f"{said} about **{percent(spared)} narrower**, from {money(lower)} to {money(upper)} with today's deals."
 
 
 def table_range(frame: pd.DataFrame) -> pd.DataFrame:
