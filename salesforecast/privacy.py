@@ -16,16 +16,17 @@ def coded(crm: Crm, codes: bool = True) -> Crm:
     """The same data with codes in place of the names and ids of reps, teams and managers; as they are where `codes` is false.
 
     A code is made from the id alone, so it is the same in every report, whoever comes or goes. Whoever knows or guesses the ids can
-    work out whose it is; where the id is the name, that is every colleague. What sellers called their deals goes too, for names stand
-    in it.
+    work out whose it is (where the id is the name, that is every colleague), unless the settings have a secret `codes_key`, which goes
+    into it. What sellers called their deals goes too, for names stand in it.
     """
     if not codes:
         return crm
     tables = dict(crm.tables)
     people = pd.concat([_texts(frame, "rep_id") for frame in tables.values()], ignore_index=True)
-    names = _codes(people, "Rep")
+    key = crm.settings.codes_key
+    names = _codes(people, "Rep", key)
     groups = {
-        column: _codes(pd.concat([_texts(f, column) for f in tables.values()], ignore_index=True), word)
+        column: _codes(pd.concat([_texts(f, column) for f in tables.values()], ignore_index=True), word, key)
         for column, word in (("team", "Team"), ("manager", "Manager"))
     }
     for table, frame in tables.items():
@@ -44,9 +45,9 @@ def _texts(frame: pd.DataFrame, column: str) -> pd.Series:
     return frame[column].dropna() if column in frame else pd.Series(dtype="str")
 
 
-def _codes(values: pd.Series, word: str) -> dict[str, str]:
+def _codes(values: pd.Series, word: str, key: str = "") -> dict[str, str]:
     names = sorted(set(values))
-    hashes = {name: hashlib.sha256(name.encode()).hexdigest().upper() for name in names}
+    hashes = {name: hashlib.sha256((key + name).encode()).hexdigest().upper() for name in names}
     codes, digits = {name: h[:DIGITS] for name, h in hashes.items()}, DIGITS
     while alike := {
         name for name, n in zip(codes, pd.Series(codes).map(pd.Series(codes).value_counts()), strict=True) if n > 1

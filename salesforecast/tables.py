@@ -269,6 +269,8 @@ class Settings:
         The language of labels and figures: en, fa, hu, nb, uk, zh.
     crm : str
         Which mapping read the export.
+    codes_key : str
+        A secret that codes in place of names are made with, so that nobody without it can work out whose they are.
     """
 
     company: str = "The company"
@@ -276,6 +278,7 @@ class Settings:
     fiscal_year_start: int = 1
     locale: str = "en"
     crm: str = "salesforecast"
+    codes_key: str = ""
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 
 from salesforecast import privacy, report
+from salesforecast.cleaning import clean
+from salesforecast.crm import load
 from salesforecast.errors import ReportError, SettingError
 from salesforecast.page import digest, runtime
 
@@ -512,3 +514,12 @@ def test_one_more_person_changes_nobodys_code_and_only_those_who_would_share_one
     assert 0 < len(long) < 20, "9,000 people are enough for two that share six digits"
     without = privacy._codes(people[~people.isin(long)], "Rep")
     assert without == {name: code for name, code in codes.items() if name not in long}
+
+
+def test_a_key_of_ones_own_makes_codes_that_nobody_else_can_work_out(write):
+    deals = "opportunity_id,stage,outcome,amount,created_date,rep_id\na,Open,open,5,2025-01-02,Ann\n"
+    codes = []
+    for config in ("", 'codes_key = "one"', 'codes_key = "two"', 'codes_key = "one"'):
+        crm, _ = clean(load(write(opportunities=deals, salesforecast__toml=config)))
+        codes.append(privacy.coded(crm).opportunities["rep_id"][0])
+    assert codes[1] == codes[3] and len(set(codes)) == 3

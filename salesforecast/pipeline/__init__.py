@@ -1,7 +1,8 @@
 """The pipeline forecast: what the open deals, and those to come, will bring by the end of a period, and how right that was before.
 
 The models see nothing but `crm.at(day)`. `backtest` forecasts every week of the past periods and today, `combine` joins the
-pipeline model with the series of bookings, two simple methods and the calls of people where there are any, and the other functions are questions about the result.
+pipeline model with the series of bookings, two simple methods and the calls of people where there are any, and the other
+functions are questions about the result.
 """
 
 from salesforecast.goals import target, targets
