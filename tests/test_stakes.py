@@ -185,7 +185,7 @@ def test_the_summary_has_attainment_with_what_was_due_and_the_chance_while_the_p
     pace = pd.DataFrame({"day": days, "share": share, "booked": np.where(days <= "2025-05-15", 40.0, np.nan)})
     standing = whole(40_000.0, 100_000.0, 95_000.0, 80_000.0, 110_000.0, 0.4)
     said = str(targets.cards_headline(pace, standing, period("2025Q2")))
-    assert said == "Attainment, 2025Q2: 40%. $40.0k of $100k; 49% was due; chance about 2 in 5"
+    assert said == "Attainment, 2025Q2: 40%. $40.0k of $100k; 49% was due; by the days alone, chance about 2 in 5"
     over = str(targets.cards_headline(pace.assign(booked=40.0), standing, period("2025Q2")))
     assert over == "Attainment, 2025Q2: 40%. $40.0k of $100k", "a period that is over has no chance any more"
     assert targets.cards_headline(pace, whole(1.0, np.nan), period("2025Q2")) is None
