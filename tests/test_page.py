@@ -24,6 +24,7 @@ def page(request, tmp_path_factory):
         ("finding", {"text/markdown": "**Rep 14** wins 70% of 53."}, {}),
         ("chart", {"application/vnd.vegalite.v5+json": chart, "text/plain": "chart"}, {"finding": "Rep 14 wins"}),
         ("table", {"text/html": style.table(frame)}, {"rows": len(frame)}),
+        ("finding", {"text/markdown": "The others cannot be told apart."}, {}),
     ]
     words.use("en")
     outputs = [
@@ -122,6 +123,21 @@ def test_dark_and_phone_hold_the_whole_page(page, tmp_path, width, dark):
         ground = tab.run("getComputedStyle(document.body).backgroundColor")
         assert ground == ("rgb(21, 24, 28)" if dark else "rgb(255, 255, 255)")
         assert tab.run("document.querySelectorAll('.chart svg').length") == 1
+
+
+@browser.needed
+def test_a_sentence_without_a_figure_of_its_own_stands_in_the_margin_beside_the_figure(page, tmp_path):
+    assert page[0].read_text("utf-8").count('class="finding"') == 1
+    place = "(name => document.querySelector(name).getBoundingClientRect())"
+    with browser.tab(tmp_path) as tab:
+        for width, beside in ((1280, True), (390, False)):
+            tab.open(page[0].as_uri(), width=width)
+            tab.until("'ready' in document.documentElement.dataset")
+            assert "cannot be told apart" in tab.run("document.querySelector('.aside').textContent")
+            figure, margin = (f"{place}('{name}')" for name in (".figure", ".aside"))
+            assert tab.run(f"{margin}.y < {figure}.bottom") is beside
+            if not beside:
+                assert tab.run(f"{margin}.y >= {figure}.bottom") and tab.run(f"{margin}.right <= {width}")
 
 
 @pytest.mark.parametrize("amount", ["−\\$77 thousand", "−€77 thousand"])

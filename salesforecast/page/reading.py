@@ -39,6 +39,11 @@ class Block:
     notes: list[Markup] = field(default_factory=list)
     others: list[Markup] = field(default_factory=list)
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is a sentence alone."""
+        return not (self.charts or self.cards or self.table or self.notes or self.others)
+
 
 @dataclass
 class Section:
@@ -153,7 +158,17 @@ def content(nb: Mapping[str, Any]) -> Page:
     page.lead = first or (unsaid[0] if unsaid else said[0].finding if said else NOTHING)
     page.opening = openings[-1]
     page.sections = [section for section in page.sections if "in_short" not in section.roles]
+    for section in page.sections:
+        _into_the_margin(section)
     return page
+
+
+def _into_the_margin(section: Section) -> None:
+    """Sentences that follow a finding with its figure, and have none of their own, stand beside it."""
+    first, rest = section.blocks[:1], section.blocks[1:]
+    if first and not first[0].bare:
+        section.asides += [Markup("<div><p>{}</p></div>").format(block.finding) for block in rest if block.bare]
+        section.blocks = [*first, *(block for block in rest if not block.bare)]
 
 
 def _read(output: Mapping[str, Any], page: Page, section: Section) -> None:
