@@ -123,6 +123,18 @@ def points(x: Any) -> str:
     return whole if not re.search("[1-9]", bare) else whole + (" point" if bare.lstrip(MINUS) == "1" else " points")
 
 
+def points_off(x: float) -> str:
+    """How large the difference of two shares is, whatever its sign.
+
+    Examples
+    --------
+    >>> points_off(-0.03), points_off(0.01), points_off(0.003)
+    ('3 points', '1 point', 'under 1 point')
+    """
+    size = abs(100 * x)
+    return plural(round(size), "point") if size >= 0.95 else "under 1 point"
+
+
 def points_bare(x: Any) -> str:
     """The difference of two shares as a bare figure, for a column whose header says "points".
 

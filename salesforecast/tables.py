@@ -364,7 +364,9 @@ class Crm:
         ids, rep_ids = deals.loc[keep, "opportunity_id"], reps.loc[of_reps, "rep_id"] if len(reps) else []
         by_rep = bool(region or team or rep)
         tables = dict(self.tables)
-        for name, frame in self.tables.items():
+        for name, frame in (
+            {**self.tables, "reps": reps} if len(reps) else self.tables
+        ).items():  # a part keeps names apart
             if name in ("opportunities", "stage_history"):
                 tables[name] = frame[frame["opportunity_id"].isin(ids)].reset_index(drop=True)
             elif by_rep and name == "calls":  # of the reps, and of the team or region as a whole; not of the company

@@ -180,7 +180,7 @@ def test_the_value_added_is_that_of_a_plain_loop(company, past):
 
 
 def test_commits_that_were_nearer_weigh_more(past):
-    rest = combination._rest(past, None)
+    rest = combination.rest_of(past, None)
     assert "human_commit" in rest
     came = (past.origins["actual"] - past.origins["booked"]).where(rest["human_commit"].notna())
     right, wrong = (
@@ -207,3 +207,15 @@ def test_the_sample_has_the_calls_that_its_company_made(sample):
     planted = synthetic.tables(synthetic.Truth(), 0)["calls"]
     assert sample.calls["amount"].tolist() == planted["amount"].tolist()
     assert sf.coded(sample).calls["rep_id"].dropna().str.startswith("Rep ").all()
+
+
+def test_bias_needs_no_day_on_which_a_deal_was_entered(company):
+    crm = company[1]
+    bare = replace(crm, tables={**crm.tables, "opportunities": crm.opportunities.drop(columns="created_date")})
+    assert pipeline.biases(bare)["bias"].tolist() == pipeline.biases(crm)["bias"].tolist()
+
+
+def test_a_small_effect_beyond_luck_is_no_effect_of_nothing(company, past):
+    found = pipeline.value_added(past, pipeline.combine(past), company[1])
+    small = found.assign(taken_off=0.003, taken_off_lower=0.001, taken_off_upper=0.005)
+    assert "takes off under 1 point" in pipeline.finding_value_added(small)

@@ -67,6 +67,10 @@ def test_more_wins_are_said_to_narrow_the_range_only_where_few_are_known(past):
     said = pipeline.combine(few)
     lower, upper = combination.with_twice_the_wins(few, said)
     assert said["lower"].iloc[-1] < lower < upper < said["upper"].iloc[-1]
+    known = pipeline.combine(
+        replace(few, origins=few.origins.assign(unsure=1.0))
+    )  # as if fitted anew, with half the variance
+    assert (lower, upper) == pytest.approx(tuple(known.iloc[-1][["lower", "upper"]]), rel=0.03)
     assert "narrower" in pipeline.finding_wins(few, said) and "**" in pipeline.finding_wins(few, said)
     many = replace(past, origins=past.origins.assign(unsure=1e-5))
     assert "hardly narrower" in pipeline.finding_wins(many, pipeline.combine(many))

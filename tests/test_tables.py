@@ -192,3 +192,12 @@ def test_nothing_after_the_day_changes_what_was_known_then(later):
     changed = Crm({"opportunities": deals, "stage_history": moves, "stages": STAGES}, later.as_of)
     pd.testing.assert_frame_equal(later.at(day).opportunities, changed.at(day).opportunities)
     pd.testing.assert_frame_equal(later.at(day).stage_history, changed.at(day).stage_history)
+
+
+def test_a_part_keeps_reps_of_one_name_apart():
+    reps = pd.DataFrame({"rep_id": ["R1", "R2", "R3"], "rep": ["Jo", "Jo", "Al"], "team": ["N", "S", "N"]})
+    deals = pd.DataFrame({"opportunity_id": ["A", "B", "C"], "rep_id": ["R1", "R2", "R3"]})
+    whole = Crm({"opportunities": deals, "reps": reps}, as_of=pd.Timestamp("2025-06-30"))
+    for part in (whole.only(team="N"), whole.only(rep="Jo (R1)")):
+        assert part.deals["rep"].iloc[0] == "Jo (R1)" and part.reps["rep"].iloc[0] == "Jo (R1)"
+        assert part.only(rep="Jo (R1)").deals["opportunity_id"].tolist() == ["A"]

@@ -7,34 +7,42 @@ functions are questions about the result.
 
 from salesforecast.goals import target, targets
 from salesforecast.pipeline.backtesting import Backtest, backtest, coming
-from salesforecast.pipeline.bridging import bridge, chart_bridge, deals_bridge, finding_bridge, finding_deals
+from salesforecast.pipeline.bridging import (
+    bridge,
+    chart_bridge,
+    deals_bridge,
+    finding_bridge,
+    finding_deals,
+    table_bridge,
+)
 from salesforecast.pipeline.changes import last_period, lately
 from salesforecast.pipeline.combination import combine
-from salesforecast.pipeline.judging import accuracy, calibration, judged
+from salesforecast.pipeline.judging import (
+    accuracy,
+    calibration,
+    chart_accuracy,
+    chart_calibration,
+    chart_judged,
+    finding_accuracy,
+    finding_calibration,
+    finding_judged,
+    judged,
+    table_accuracy,
+)
 from salesforecast.pipeline.outlook import by_group, coverage, forecastable, parts, weekly_paths
 from salesforecast.pipeline.shown import (
     cards_parts,
-    chart_accuracy,
-    chart_calibration,
     chart_groups,
-    chart_judged,
     chart_parts,
-    finding_accuracy,
-    finding_calibration,
     finding_coverage,
     finding_groups,
-    finding_judged,
     finding_left_out,
     finding_luck,
     finding_made,
     finding_parts,
     finding_period,
     finding_quarters,
-    finding_silent,
-    finding_watch,
     finding_wins,
-    table_accuracy,
-    table_bridge,
     table_range,
 )
 from salesforecast.pipeline.staked import (
@@ -52,7 +60,7 @@ from salesforecast.pipeline.value import (
     finding_value_added,
     value_added,
 )
-from salesforecast.pipeline.watching import silent, watch
+from salesforecast.pipeline.watching import finding_silent, finding_watch, silent, watch
 from salesforecast.pipeline.weighing import finding_methods, methods
 
 __all__ = [

@@ -146,7 +146,7 @@ def backtest(crm: Crm, period: Period | None = None, *, every: str = "quarter", 
     if every not in EVERY:
         raise unknown("length of period", every, EVERY)
     small, start = panels.needed(crm), crm.settings.fiscal_year_start
-    won = models.seen(small).won
+    won = panels.won(panels.closings(small))
     if len(won) and not (won["amount"] > 0).any():
         raise MissingTable(
             "The forecast is of money, and no won deal has an amount. Map the column amount of the opportunities, or fill it in."

@@ -288,3 +288,9 @@ def _terms(pair: pd.DataFrame, day_0: pd.Timestamp, day_1: pd.Timestamp, period:
 def _words(part: pd.Series, mark: str = "") -> str:
     sign = "+" if part["amount"] > 0 else ""
     return f"{mark}{part['term'][:1].lower()}{part['term'][1:]}{mark} ({sign}{style.money(part['amount'])})"
+
+
+def table_bridge(bridge: pd.DataFrame) -> pd.DataFrame:
+    """The terms that moved something, between the two totals."""
+    kept = bridge[(bridge["amount"].abs() >= 0.005) | bridge["n"].gt(0)]
+    return kept[["term", "n", "amount"]].reset_index(drop=True)

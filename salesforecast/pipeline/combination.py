@@ -162,7 +162,7 @@ def with_twice_the_wins(past: Backtest, combined: pd.DataFrame) -> tuple[float, 
     """The range of today's forecast had its models learnt from twice as many wins, all else as it is."""
     row, n = combined.iloc[-1], list(_earlier(past, NEAR_SPREAD))[-1][1]
     gone = past.origins["unsure"].iloc[-1] / 2 * PRIOR_SHOCK / (n + PRIOR_SHOCK)
-    shock = np.sqrt(max(row["shock"] ** 2 - np.log1p(gone), LEAST_SHOCK**2))
+    shock = np.sqrt(np.log1p(max(np.expm1(row["shock"] ** 2) - gone, LEAST_SHOCK**2)))
     lower, upper = np.quantile(
         paths(past, combined.assign(shock=shock))[-1], [0.5 - row["level"] / 2, 0.5 + row["level"] / 2]
     )

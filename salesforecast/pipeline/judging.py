@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
-from salesforecast import stats
+from salesforecast import shrinkage, stats, style
 from salesforecast.errors import TooLittleData
+from salesforecast.formats import Format, count, missing, money, percent, plural, points, points_off
 from salesforecast.pipeline import combination, simple
 from salesforecast.pipeline.backtesting import Backtest
+from salesforecast.text import opening
 
 KEYS = ["period", "origin", "weeks_to_go", "actual"]
 WEEKS = (12, 8, 4, 1)  # to go, as far as a period is that long
@@ -19,6 +22,9 @@ ABOUT = {
     "floor": "what the luck of single deals leaves on average where all chances are right; past periods may have been luckier",
     "series": "booked so far, and the weeks to come forecast from the weeks before",
 }
+ALARM = 0.05  # of a difference by luck in any class: a rarer one is said to be none
+WIDE = 0.3  # an interval of a share that is wider says little
+DRAWN = 3  # methods beside ours in the chart of the errors: more lines cannot be told apart
 METHOD = {
     "combination": "this forecast", "pipeline": "pipeline model", "amount_share": "share of amounts",
     "stage_share": "share of deals", "series": "series of bookings", "run_rate": "run rate", "pick_up": "pick-up",
@@ -150,9 +156,9 @@ def calibration(past: Backtest) -> pd.DataFrame:
             "said": said, "won_share": won, "lower": lower, "upper": upper, "p": p, "periods": ours["period"].nunique(),
         })  # fmt: skip
     out = pd.DataFrame(rows)
-    ranked = out["p"].dropna().sort_values()
-    holm = (ranked * np.arange(len(ranked), 0, -1)).cummax().clip(upper=1.0)
-    return out.assign(p=holm.reindex(out.index))
+    judged = out["p"].notna()
+    out.loc[judged, "p"] = shrinkage.holm(out.loc[judged, "p"].to_numpy())
+    return out
 
 
 def _held(ours: pd.DataFrame) -> tuple[float, float, float]:
@@ -176,3 +182,119 @@ def _held(ours: pd.DataFrame) -> tuple[float, float, float]:
     lower, upper = (beta.ppf(0.025, won, lost + 1) if won else 0.0), (beta.ppf(0.975, won + 1, lost) if lost else 1.0)
     as_many, as_few = (beta.cdf(said, won, lost + 1) if won else 1.0), (beta.sf(said, won + 1, lost) if lost else 1.0)
     return float(lower), float(upper), float(min(1.0, 2 * min(as_many, as_few)))
+
+
+def finding_judged(judged: pd.DataFrame) -> str:
+    """One sentence: in how many past periods the range held, and how far off the forecasts were."""
+    n, held, level = len(judged), int(judged["held"].sum()), judged["level"].iloc[0]
+    off = (judged["actual"] - judged["mean"]).abs().sum() / judged["actual"].abs().sum()
+    weeks = plural(judged["weeks_to_go"].iloc[-1], "week")
+    few = "" if n >= 10 else f" {opening(plural(n, 'period'))} can say little about a range: more will."
+    return (
+        f"The {percent(level)} ranges held in **{held} of {n}** past periods, seen {weeks} before their end with what was known "
+        f"then; {percent(level)} of {n} would be {level * n:.0f}. The forecasts were off by {percent(off)} of the bookings.{few}"
+    )
+
+
+def chart_judged(judged: pd.DataFrame) -> alt.LayerChart:
+    """The range that was given for each past period, and what came."""
+    frame = judged[["period", "lower", "upper", "actual"]]
+    return style.ledger(
+        style.rounded(frame, "lower", "upper", "actual"), fmt=money, title="Past forecasts and what came",
+        subtitle="Grey: the range given then, with as many weeks to go as now; orange: bookings outside it",
+    )  # fmt: skip
+
+
+def finding_accuracy(accuracy: pd.DataFrame) -> str:
+    """Up to three sentences: how far off the forecast was, whether that is less than the best simple method, and what luck leaves."""
+    weeks = [c for c in accuracy if c.endswith("to_go")]
+    rows = accuracy.set_index("method")
+    ours = rows.loc["combination"]
+    simple = rows.drop(index=["combination", "pipeline", "series", "human_commit", "floor"], errors="ignore")
+    first, last = (int(weeks[k].split("_")[0]) for k in (0, -1))
+    said = (
+        f"Over {plural(accuracy['n'].iloc[0], 'past period')} this forecast was off by **{percent(ours[weeks[0]])}** of the bookings "
+        f"with {plural(first, 'week')} to go and {percent(ours[weeks[-1]])} with {plural(last, 'week')}"
+    )
+    if len(simple):
+        best = simple.loc[simple["taken_off"].idxmin()]
+        name, by = METHOD[str(best.name)], best["taken_off"]
+        range_ = "" if missing(best["taken_off_lower"]) else (
+            f" (95% interval of the gain {points(best['taken_off_lower'])} to {points(best['taken_off_upper'])})"
+        )  # fmt: skip
+        said += ". Over all weeks of the table together it "
+        if best["taken_off_lower"] > 0 or best["taken_off_upper"] < 0:
+            said += "was nearer than" if by > 0 else "was **worse** than"
+            said += f" the best simple method, {name}, by {points_off(by)}{range_}"
+        else:
+            said += f"cannot be told apart from the best simple method, {name}: {points_off(by)} {'nearer' if by > 0 else 'worse'}"
+            said += range_ or "; fewer than three periods tell no more"
+    if "floor" in rows.index:
+        luck = rows.at["floor", weeks[0]]
+        said += (
+            f". Luck alone leaves {percent(luck)} on average with {plural(first, 'week')} to go, were all chances right"
+        )
+    return f"{said}."
+
+
+def table_accuracy(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """The same with the methods' names in words."""
+    return accuracy.assign(method=accuracy["method"].map(METHOD))
+
+
+def chart_accuracy(accuracy: pd.DataFrame) -> alt.LayerChart:
+    """The error of this forecast by weeks to go, in colour, of luck, and of the methods nearest to it; the others are in the table."""
+    weeks = [c for c in accuracy if c.endswith("to_go")]
+    fixed = accuracy["method"].isin(["combination", "floor"])
+    kept = accuracy[fixed | accuracy.index.isin(accuracy.index[~fixed][:DRAWN])]
+    left = len(accuracy) - len(kept)
+    long = kept.melt(id_vars="method", value_vars=weeks, var_name="to_go", value_name="off")
+    long = long.assign(weeks=[-float(w.split("_")[0]) for w in long["to_go"]], method=long["method"].map(METHOD))
+    return style.lines(
+        style.rounded(long, "off"), "weeks", "off", "method", fmt=percent, main=METHOD["combination"], x_title="weeks to the end",
+        title="Off by, of the bookings",
+        subtitle="Sum of absolute errors over the sum of bookings, past periods, as known then"
+        + (f"; {plural(left, 'more method')} in the table only" if left else ""),
+    )  # fmt: skip
+
+
+def finding_calibration(calibration: pd.DataFrame) -> str:
+    """Up to three sentences: whether something speaks against the chances, how much the periods can say, and what cannot be judged."""
+    known = calibration[calibration["p"].notna()]
+    if known.empty:
+        raise TooLittleData("No class of chances has deals of two periods, so chances cannot be checked.")
+    off, few = known[known["p"] < ALARM], known[known["upper"] - known["lower"] > WIDE]
+    if off.empty:
+        said = (
+            f"**Nothing speaks against the chances**: in {plural(len(known), 'class', 'classes')} luck explains what was won beside what "
+            f"was said."
+        )
+    else:
+        worst, rest = off.loc[(off["said"] - off["won_share"]).abs().idxmax()], len(known) - len(off)
+        said = (
+            f"Of the deals given a chance of {worst['chances']}, **{percent(worst['won_share'])}** were won where "
+            f"{percent(worst['said'])} were expected, more than luck explains"
+        )
+        if len(off) > 1:
+            said += (
+                f"; so {'is' if len(off) == 2 else 'are'} {plural(len(off) - 1, 'other class', 'other classes')} off"
+            )
+        said += f"; nothing speaks against the other {f'{rest} classes' if rest > 1 else 'class'}." if rest else "."
+    if len(few):
+        said += (
+            f" {opening(plural(few['periods'].max(), 'period'))} are too few to say much of {plural(len(few), 'class', 'classes')}: the "
+            f"intervals there are wider than {count(100 * WIDE)} points."
+        )
+    if left := len(calibration) - len(known):
+        said += f" {opening(plural(left, 'class', 'classes'))} with deals of one period only cannot be judged."
+    return said
+
+
+def chart_calibration(calibration: pd.DataFrame) -> alt.LayerChart:
+    """The share won of each class of chances, beside the chance it was given."""
+    columns: list[tuple[str, str, Format | None]] = [("said", "Said", percent), ("deals", "Deals", count)]
+    return style.dots(
+        style.rounded(calibration, "won_share", "lower", "upper"), "won_share", "chances", fmt=percent,
+        columns=columns, domain=(0, 1),
+        title="Won by the end of the period, by the chance given", subtitle="95% interval; all past weeks, as known then",
+    )  # fmt: skip

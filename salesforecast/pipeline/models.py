@@ -53,7 +53,7 @@ class Seen:
     @cached_property
     def won(self) -> pd.DataFrame:
         """The won deals with a closed date and an amount."""
-        return self.ended[(self.ended["outcome"] == "won") & self.ended["closed_date"].notna()].fillna({"amount": 0.0})
+        return panels.won(self.ended)
 
 
 def seen(crm: Crm, *, to_fit: bool = True) -> Seen:

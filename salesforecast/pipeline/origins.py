@@ -48,7 +48,8 @@ def beside(crm: Crm, seed: int) -> Beside:
 def days_of(period: Period) -> list[tuple[pd.Timestamp, int]]:
     """The days on which a period is forecast: the day before it begins, then the same number of weeks before its end.
 
-    >>> [(f"{day:%m-%d}", w) for day, w in days_of(periods.period("2025-06"))]
+    >>> from salesforecast.periods import period
+    >>> [(f"{day:%m-%d}", w) for day, w in days_of(period("2025-06"))]
     [('05-31', 4), ('06-09', 3), ('06-16', 2), ('06-23', 1)]
     """
     eve, last = period.since - ONE_DAY, period.until - ONE_DAY

@@ -83,6 +83,11 @@ def closings(crm: Crm) -> pd.DataFrame:
     return frame.set_axis(index, axis=0)
 
 
+def won(ended: pd.DataFrame) -> pd.DataFrame:
+    """Of `closings` the won deals with a closed date; a win without an amount brings 0."""
+    return ended[(ended["outcome"] == "won") & ended["closed_date"].notna()].fillna({"amount": 0.0})
+
+
 def untold(crm: Crm) -> list[str]:
     """Which of amount and expected close date the panel leaves out, because nothing tells what they were on the day."""
     history = crm.stage_history if "stage_history" in crm else pd.DataFrame()

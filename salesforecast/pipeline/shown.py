@@ -11,19 +11,14 @@ import pandas as pd
 from salesforecast import style
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
-from salesforecast.formats import Format, between, count, missing, money, percent, plural, points
+from salesforecast.formats import Format, between, count, money, percent, plural
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.pipeline import combination
 from salesforecast.pipeline.backtesting import Backtest
-from salesforecast.pipeline.judging import METHOD
 from salesforecast.pipeline.outlook import current
 from salesforecast.stakes import LEVEL
 from salesforecast.tables import Crm
-from salesforecast.text import md, opening
-
-ALARM = 0.05  # of a difference by luck in any class: a rarer one is said to be none
-WIDE = 0.3  # an interval of a share that is wider says little
-DRAWN = 3  # methods beside ours in the chart of the errors: more lines cannot be told apart
+from salesforecast.text import md
 
 
 def finding_parts(parts: pd.DataFrame, past: Backtest) -> str:
@@ -114,12 +109,6 @@ def cards_parts(parts: pd.DataFrame) -> Cards:
     )
 
 
-def table_bridge(bridge: pd.DataFrame) -> pd.DataFrame:
-    """The terms that moved something, between the two totals."""
-    kept = bridge[(bridge["amount"].abs() >= 0.005) | bridge["n"].gt(0)]
-    return kept[["term", "n", "amount"]].reset_index(drop=True)
-
-
 def finding_made(parts: pd.DataFrame) -> str:
     """One sentence: how much of what is still expected is in the pipeline already."""
     rows = parts.set_index("part")
@@ -147,80 +136,6 @@ def chart_parts(parts: pd.DataFrame) -> alt.LayerChart:
     )  # fmt: skip
 
 
-def finding_judged(judged: pd.DataFrame) -> str:
-    """One sentence: in how many past periods the range held, and how far off the forecasts were."""
-    n, held, level = len(judged), int(judged["held"].sum()), judged["level"].iloc[0]
-    off = (judged["actual"] - judged["mean"]).abs().sum() / judged["actual"].abs().sum()
-    weeks = plural(judged["weeks_to_go"].iloc[-1], "week")
-    few = "" if n >= 10 else f" {opening(plural(n, 'period'))} can say little about a range: more will."
-    return (
-        f"The {percent(level)} ranges held in **{held} of {n}** past periods, seen {weeks} before their end with what was known "
-        f"then; {percent(level)} of {n} would be {level * n:.0f}. The forecasts were off by {percent(off)} of the bookings.{few}"
-    )
-
-
-def chart_judged(judged: pd.DataFrame) -> alt.LayerChart:
-    """The range that was given for each past period, and what came."""
-    frame = judged[["period", "lower", "upper", "actual"]]
-    return style.ledger(
-        style.rounded(frame, "lower", "upper", "actual"), fmt=money, title="Past forecasts and what came",
-        subtitle="Grey: the range given then, with as many weeks to go as now; orange: bookings outside it",
-    )  # fmt: skip
-
-
-def finding_accuracy(accuracy: pd.DataFrame) -> str:
-    """Up to three sentences: how far off the forecast was, whether that is less than the best simple method, and what luck leaves."""
-    weeks = [c for c in accuracy if c.endswith("to_go")]
-    rows = accuracy.set_index("method")
-    ours = rows.loc["combination"]
-    simple = rows.drop(index=["combination", "pipeline", "series", "human_commit", "floor"], errors="ignore")
-    first, last = (int(weeks[k].split("_")[0]) for k in (0, -1))
-    said = (
-        f"Over {plural(accuracy['n'].iloc[0], 'past period')} this forecast was off by **{percent(ours[weeks[0]])}** of the bookings "
-        f"with {plural(first, 'week')} to go and {percent(ours[weeks[-1]])} with {plural(last, 'week')}"
-    )
-    if len(simple):
-        best = simple.loc[simple["taken_off"].idxmin()]
-        name, by = METHOD[str(best.name)], 100 * best["taken_off"]
-        range_ = "" if missing(best["taken_off_lower"]) else (
-            f" (95% interval of the gain {points(best['taken_off_lower'])} to {points(best['taken_off_upper'])})"
-        )  # fmt: skip
-        said += ". Over all weeks of the table together it "
-        if best["taken_off_lower"] > 0 or best["taken_off_upper"] < 0:
-            said += "was nearer than" if by > 0 else "was **worse** than"
-            said += f" the best simple method, {name}, by {_points(by)}{range_}"
-        else:
-            said += f"cannot be told apart from the best simple method, {name}: {_points(by)} {'nearer' if by > 0 else 'worse'}"
-            said += range_ or "; fewer than three periods tell no more"
-    if "floor" in rows.index:
-        luck = rows.at["floor", weeks[0]]
-        said += (
-            f". Luck alone leaves {percent(luck)} on average with {plural(first, 'week')} to go, were all chances right"
-        )
-    return f"{said}."
-
-
-def table_accuracy(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """The same with the methods' names in words."""
-    return accuracy.assign(method=accuracy["method"].map(METHOD))
-
-
-def chart_accuracy(accuracy: pd.DataFrame) -> alt.LayerChart:
-    """The error of this forecast by weeks to go, in colour, of luck, and of the methods nearest to it; the others are in the table."""
-    weeks = [c for c in accuracy if c.endswith("to_go")]
-    fixed = accuracy["method"].isin(["combination", "floor"])
-    kept = accuracy[fixed | accuracy.index.isin(accuracy.index[~fixed][:DRAWN])]
-    left = len(accuracy) - len(kept)
-    long = kept.melt(id_vars="method", value_vars=weeks, var_name="to_go", value_name="off")
-    long = long.assign(weeks=[-float(w.split("_")[0]) for w in long["to_go"]], method=long["method"].map(METHOD))
-    return style.lines(
-        style.rounded(long, "off"), "weeks", "off", "method", fmt=percent, main=METHOD["combination"], x_title="weeks to the end",
-        title="Off by, of the bookings",
-        subtitle="Sum of absolute errors over the sum of bookings, past periods, as known then"
-        + (f"; {plural(left, 'more method')} in the table only" if left else ""),
-    )  # fmt: skip
-
-
 def finding_groups(groups: pd.DataFrame) -> str:
     """One sentence: who is likely to reach the target and who is not; only the largest where there are no targets."""
     by = groups.columns[0]
@@ -228,6 +143,8 @@ def finding_groups(groups: pd.DataFrame) -> str:
         top = groups.iloc[0]
         if len(groups) == 1:
             return f"All of the forecast, {money(top['forecast'])}, is of **{md(str(top[by]))}**: there is no other."
+        if not groups["forecast"].sum() > 0:
+            return f"Nothing is expected of any {by.replace('_id', '')}."
         share = top["forecast"] / groups["forecast"].sum()
         return (
             f"**{md(str(top[by]))}** is to bring the most, {money(top['forecast'])}, {percent(share)} of the forecast."
@@ -252,29 +169,6 @@ def chart_groups(groups: pd.DataFrame) -> alt.LayerChart:
         style.rounded(groups.head(20), "forecast", "lower", "upper"), "forecast", by, fmt=money, columns=columns,
         title=f"Forecast by {by.replace('_id', '')}", subtitle=f"Line: the range that holds {often(groups)}",
     )  # fmt: skip
-
-
-def finding_watch(watch: pd.DataFrame, parts: pd.DataFrame) -> str:
-    """Up to three sentences: how much of the forecast hangs on few deals, on which most, and what the other methods make of them."""
-    if watch.empty:
-        raise TooLittleData("No deal is open, so the period hangs on none.")
-    rows = parts.set_index("part")
-    expected = rows.at["Open pipeline", "alone"]
-    five = percent(watch["expected"].head(5).sum() / expected if expected else np.nan)
-    if len(watch) < 5:
-        said = f"**{five}** of what the open deals are expected to bring hangs on {plural(len(watch), 'deal')}"
-    else:
-        said = f"The five deals that matter most carry **{five}** of what the open deals are expected to bring"
-    top = watch.loc[watch["swing"].idxmax()] if "swing" in watch else watch.iloc[0]
-    name = md(str(top["name"] if "name" in watch and pd.notna(top.get("name")) else top["opportunity_id"]))
-    if "swing" in watch and top["swing"] >= 0.005:
-        said += f"; {name} alone moves the chance of the target by {_points(100 * top['swing'])}, more than any other of them."
-    elif "swing" in watch:
-        said += "; none of them alone moves the chance of the target by a point."
-    else:
-        said += f"; the first of them is {name}, {money(top['amount'])} at {percent(top['chance'])}."
-    pipe = rows.loc[["Open pipeline", "Deals to come"]].sum()
-    return said + _others(pipe["amount"] / pipe["alone"] if pipe["alone"] > 0 else 1.0)
 
 
 def finding_luck(past: Backtest, combined: pd.DataFrame) -> str:
@@ -309,27 +203,6 @@ def table_range(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def finding_silent(silent: pd.DataFrame) -> str:
-    """One sentence: how many open deals are silent, and what the forecast counts of them."""
-    row = silent.iloc[0]
-    old = "older_than" in silent
-    limit = row["older_than" if old else "silent_after"]
-    if missing(limit):
-        return "How long a silent deal is quiet cannot be told: no deal of which that is known was won."
-    if not row["n"]:
-        return f"No open deal {'is older than' if old else 'has been silent for more than'} {plural(limit, 'day')}."
-    one = row["n"] == 1
-    does = (
-        ("is" if one else "are") + " older than" if old else ("has" if one else "have") + " not changed for more than"
-    )
-    stands = "it stands" if one else "they stand"
-    return (
-        f"**{count(row['n'])} of {plural(row['of'], 'open deal')}** {does} {plural(limit, 'day')}, longer than nearly all won deals were "
-        f"shortly before; of the {money(row['amount'])} {stands} for {money(row['expected'])} is expected."
-        + _others(row["factor"])
-    )
-
-
 def finding_coverage(coverage: pd.DataFrame) -> str:
     """One sentence: whether there is pipeline enough for the rest of the target."""
     row = coverage.iloc[0]
@@ -346,45 +219,6 @@ def finding_coverage(coverage: pd.DataFrame) -> str:
         f"**{money(row['missing_pipeline'])}** more of deals like those that are open, of which {percent(row['conversion'])} is expected "
         f"by the end."
     )
-
-
-def finding_calibration(calibration: pd.DataFrame) -> str:
-    """Up to three sentences: whether something speaks against the chances, how much the periods can say, and what cannot be judged."""
-    known = calibration[calibration["p"].notna()]
-    if known.empty:
-        raise TooLittleData("No class of chances has deals of two periods, so chances cannot be checked.")
-    off, few = known[known["p"] < ALARM], known[known["upper"] - known["lower"] > WIDE]
-    if off.empty:
-        said = (
-            f"**Nothing speaks against the chances**: in {plural(len(known), 'class', 'classes')} luck explains what was won beside what "
-            f"was said."
-        )
-    else:
-        worst, rest = off.loc[(off["said"] - off["won_share"]).abs().idxmax()], len(known) - len(off)
-        said = (
-            f"Of the deals given a chance of {worst['chances']}, **{percent(worst['won_share'])}** were won where "
-            f"{percent(worst['said'])} were expected, more than luck explains"
-        )
-        said += f"; so are {plural(len(off) - 1, 'other class', 'other classes')} off" if len(off) > 1 else ""
-        said += f"; nothing speaks against the other {plural(rest, 'class', 'classes')}." if rest else "."
-    if len(few):
-        said += (
-            f" {opening(plural(few['periods'].max(), 'period'))} are too few to say much of {plural(len(few), 'class', 'classes')}: the "
-            f"intervals there are wider than {count(100 * WIDE)} points."
-        )
-    if left := len(calibration) - len(known):
-        said += f" {opening(plural(left, 'class', 'classes'))} with deals of one period only cannot be judged."
-    return said
-
-
-def chart_calibration(calibration: pd.DataFrame) -> alt.LayerChart:
-    """The share won of each class of chances, beside the chance it was given."""
-    columns: list[tuple[str, str, Format | None]] = [("said", "Said", percent), ("deals", "Deals", count)]
-    return style.dots(
-        style.rounded(calibration, "won_share", "lower", "upper"), "won_share", "chances", fmt=percent,
-        columns=columns, domain=(0, 1),
-        title="Won by the end of the period, by the chance given", subtitle="95% interval; all past weeks, as known then",
-    )  # fmt: skip
 
 
 def finding_quarters(outlook: pd.DataFrame) -> str:
@@ -416,19 +250,6 @@ def chance_of(p: float) -> str:
     if p < 0.01:
         return "under 1%"
     return "over 99%" if p > 0.99 else percent(p)
-
-
-def _points(x: float) -> str:
-    """How many points of a share, without a sign."""
-    size = abs(x)
-    return plural(round(size), "point") if size >= 0.95 else "under 1 point"
-
-
-def _others(factor: float) -> str:
-    """A sentence on what the other methods make of the money that the chances of all deals come to."""
-    if abs(factor - 1) < 0.005:
-        return ""
-    return f" The other methods take what all deals are expected to bring {'up' if factor > 1 else 'down'} by {percent(abs(factor - 1))}."
 
 
 def _wins(n: float) -> str:

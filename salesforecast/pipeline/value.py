@@ -8,8 +8,8 @@ import pandas as pd
 
 from salesforecast import style
 from salesforecast.errors import TooLittleData
-from salesforecast.formats import Format, percent, plural
-from salesforecast.pipeline import commits, models, panels
+from salesforecast.formats import Format, percent, plural, points_off
+from salesforecast.pipeline import commits, panels
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.judging import half_width
 from salesforecast.tables import NOT_FILLED, Crm
@@ -76,7 +76,7 @@ def finding_value_added(value: pd.DataFrame) -> str:
     called = value[value["step"].str.startswith("called by")]
     first, ours = called.iloc[0], value.iloc[-1]
     better = [
-        f"{md(row['step'])} {'takes off' if row['taken_off'] > 0 else 'adds'} {plural(round(abs(100 * row['taken_off'])), 'point')}"
+        f"{md(row['step'])} {'takes off' if row['taken_off'] > 0 else 'adds'} {points_off(row['taken_off'])}"
         for _, row in value[value.index > called.index[0]].iterrows()
         if row["taken_off_lower"] > 0 or row["taken_off_upper"] < 0
     ]
@@ -124,7 +124,7 @@ def biases(crm: Crm) -> pd.DataFrame:
         raise TooLittleData(
             "None of the calls is a commit with a day, an amount and a period such as 2025Q2, so nothing is known of their bias."
         )
-    won = models.seen(panels.needed(crm), to_fit=False).won
+    won = panels.won(panels.closings(crm))
     found = commits.biases(called, commits.people(crm), won, crm.as_of)
     if found.empty:
         raise TooLittleData("No period that was called is over, so nothing is known of the calls' bias.")

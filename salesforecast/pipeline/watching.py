@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast.formats import plural
+from salesforecast.errors import TooLittleData
+from salesforecast.formats import count, missing, money, percent, plural, points_off
 from salesforecast.periods import ONE_DAY
 from salesforecast.pipeline import weeks
 from salesforecast.pipeline.backtesting import Backtest
 from salesforecast.pipeline.outlook import common, current, futures, scale
 from salesforecast.tables import NOT_RECORDED, Crm
+from salesforecast.text import md
 
 MOST = 25
 STRONG = 0.25  # log-odds: a reason below it is not worth a word
@@ -136,3 +138,55 @@ def _words(deal: pd.Series) -> dict[str, str]:
         "rep_id": "its rep's past deals",
         "customer": {"new": "new customer", "known": "has bought before"}.get(deal["customer"], "customer unknown"),
     }
+
+
+def finding_watch(watch: pd.DataFrame, parts: pd.DataFrame) -> str:
+    """Up to three sentences: how much of the forecast hangs on few deals, on which most, and what the other methods make of them."""
+    if watch.empty:
+        raise TooLittleData("No deal is open, so the period hangs on none.")
+    rows = parts.set_index("part")
+    expected = rows.at["Open pipeline", "alone"]
+    five = percent(watch["expected"].head(5).sum() / expected if expected else np.nan)
+    if len(watch) < 5:
+        said = f"**{five}** of what the open deals are expected to bring hangs on {plural(len(watch), 'deal')}"
+    else:
+        said = f"The five deals that matter most carry **{five}** of what the open deals are expected to bring"
+    top = watch.loc[watch["swing"].idxmax()] if "swing" in watch else watch.iloc[0]
+    name = md(str(top["name"] if "name" in watch and pd.notna(top.get("name")) else top["opportunity_id"]))
+    if "swing" in watch and top["swing"] >= 0.005:
+        said += f"; {name} alone moves the chance of the target by {points_off(top['swing'])}"
+        said += ", more than any other of them." if len(watch) > 1 else "."
+    elif "swing" in watch:
+        said += "; none of them alone moves the chance of the target by a point."
+    else:
+        said += f"; the first of them is {name}, {money(top['amount'])} at {percent(top['chance'])}."
+    pipe = rows.loc[["Open pipeline", "Deals to come"]].sum()
+    return said + _others(pipe["amount"] / pipe["alone"] if pipe["alone"] > 0 else 1.0)
+
+
+def finding_silent(silent: pd.DataFrame) -> str:
+    """One sentence: how many open deals are silent, and what the forecast counts of them."""
+    row = silent.iloc[0]
+    old = "older_than" in silent
+    limit = row["older_than" if old else "silent_after"]
+    if missing(limit):
+        return "How long a silent deal is quiet cannot be told: no deal of which that is known was won."
+    if not row["n"]:
+        return f"No open deal {'is older than' if old else 'has been silent for more than'} {plural(limit, 'day')}."
+    one = row["n"] == 1
+    does = (
+        ("is" if one else "are") + " older than" if old else ("has" if one else "have") + " not changed for more than"
+    )
+    stands = "it stands" if one else "they stand"
+    return (
+        f"**{count(row['n'])} of {plural(row['of'], 'open deal')}** {does} {plural(limit, 'day')}, longer than nearly all won deals were "
+        f"shortly before; of the {money(row['amount'])} {stands} for {money(row['expected'])} is expected."
+        + _others(row["factor"])
+    )
+
+
+def _others(factor: float) -> str:
+    """A sentence on what the other methods make of the money that the chances of all deals come to."""
+    if abs(factor - 1) < 0.005:
+        return ""
+    return f" The other methods take what all deals are expected to bring {'up' if factor > 1 else 'down'} by {percent(abs(factor - 1))}."

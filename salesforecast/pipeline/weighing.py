@@ -68,9 +68,12 @@ def finding_methods(methods: pd.DataFrame) -> str:
     if len(each) < 2:
         return f"Only one method says something of the period, the {first['method']}: the forecast is what it says."
     low, high = each.loc[each["forecast"].idxmin()], each.loc[each["forecast"].idxmax()]
+    apart = money(high["forecast"] - low["forecast"]) + " apart"
+    if ours > 0:
+        apart = f"**{percent((high['forecast'] - low['forecast']) / ours)}** of the forecast apart"
     said = (
         f"The {plural(len(each), 'method')} say {money(low['forecast'])} ({low['method']}) to {money(high['forecast'])} "
-        f"({high['method']}), **{percent((high['forecast'] - low['forecast']) / ours)}** of the forecast apart. "
+        f"({high['method']}), {apart}. "
         f"{opening(first['method'])} weighs most, {percent(first['weight'])}, and says {money(first['forecast'])}"
     )
     most = each.loc[each["pull"].abs().idxmax()]
