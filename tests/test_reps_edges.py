@@ -47,6 +47,12 @@ def test_a_year_before_the_first_deal_closed_is_said_to_be_one(sample):
         reps.spells(sample, since=pd.Timestamp("2019-01-01"), until=pd.Timestamp("2020-01-01"))
 
 
+def test_where_no_stage_is_open_there_is_nothing_to_coach(sample):
+    closed = sample.stages[sample.stages["outcome"] != "open"].reset_index(drop=True)
+    with pytest.raises(TooLittleData, match="No stage is open"):
+        reps.stage_gaps(replace(sample, tables={**sample.tables, "stages": closed}), **WINDOW)
+
+
 def test_who_came_after_the_window_has_a_name(sample):
     year, _ = reps.years(period("2024Q3"))
     window = {"since": year.since, "until": year.until}

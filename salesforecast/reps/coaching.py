@@ -49,7 +49,7 @@ def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Data
     Raises
     ------
     TooLittleData
-        When no stage has 3 reps with ten deals that left it.
+        When no stage is open, or none has 3 reps with ten deals that left it.
     """
     names, crm = roster(crm).set_index("rep_id")["rep"], crm.at(min(until - ONE_DAY, crm.as_of))
     deals = crm.deals
@@ -69,6 +69,8 @@ def stage_gaps(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.Data
             stage=stage.stage, n=1, advanced=past[left].astype("int64"), usual=rate, variance=rate * (1 - rate),
             residual=past[left] - rate, each=(won & past).sum() / max(1, (past & over).sum()),
         ))  # fmt: skip
+    if not parts:
+        raise TooLittleData("No stage is open, so stages cannot be compared between reps.")
     rows = pd.concat(parts)
     wide = wider(rows["residual"], rows["variance"], rows["stage"], rows["rep_id"], rows["group"])
     sums = (
