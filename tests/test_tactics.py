@@ -133,6 +133,13 @@ def test_tactics_hardly_used_on_the_same_cases_are_not_said_to_be_alike():
     )
 
 
+def test_one_tactic_alone_is_not_said_to_be_unlike_others():
+    frame = pd.DataFrame({"tactic": ["call"], "aim": "deal moved on", "tries": 90, "adjusted": [0.2]})
+    assert channels.finding_tactics(frame, pd.DataFrame({"aim": [], "verdict": []})) == (
+        "**Only one tactic was used often enough**, call, so there is none to compare it with."
+    )
+
+
 def test_the_aim_shown_is_one_with_tactics_to_compare():
     frame = pd.DataFrame({"tactic": ["call", "visit", "demo"], "aim": ["deal moved on", "deal opened", "deal opened"],
                           "tries": [900, 60, 60], "adjusted": [0.2, 0.05, 0.04]})  # fmt: skip

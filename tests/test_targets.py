@@ -425,6 +425,8 @@ def test_attainment_by_hand(quarter):
         text.startswith("**2 of 3** have what was due by today; furthest behind is **Ed**, $58")
         and "$4,300 of targets" in text
     )
+    one = targets.finding_attainment(found[found["rep"].isin(["Ann", "Ed", "All"])])
+    assert one.startswith("**1 of 2** has what was due by today; furthest behind is **Ed**")
 
 
 def test_a_leaver_is_not_taken_for_the_team(quarter):
@@ -897,6 +899,7 @@ def test_a_workbook_that_was_edited_is_kept(tmp_path):
     assert targets.planned(odd, total=1000.5)[0]["target"].sum() == pytest.approx(1000.5, abs=1e-9)
     assert "as asked, spread over" in targets.finding_planned(plan, asked, Q("2025Q2"), 19500.0)
     assert "goes on and grows as before" in targets.finding_planned(plan, asked, Q("2025Q2"))
+    assert targets.finding_planned(plan.head(1), asked, Q("2025Q2"), 19500.0).endswith("as asked, in one cell.")
     assert "Name a file" in targets.written(plan, asked)
     file = tmp_path / "new folder" / "plan.xlsx"
     assert "plan.xlsx" in targets.written(plan, asked, str(file))
@@ -916,6 +919,32 @@ def test_a_workbook_that_was_edited_is_kept(tmp_path):
     pd.testing.assert_frame_equal(targets.levels(again, ["team"]), targets.levels(plan, ["team"]))
 
 
+@pytest.mark.parametrize(
+    ("text", "uplift"),
+    [("start,end,uplift,product\n2025-06-01,2025-06-30,30%,A\n2025-07-01,2025-07-02,-0.1,\n", [0.3, -0.1]),
+     ("start;end;uplift;product\n2025-06-01;2025-06-30;0,3;Ä\n2025-07-01;2025-07-02;1,25;\n", [0.3, 1.25])],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_a_file_of_promotions_is_read_as_an_export_is(tmp_path, text, uplift, encoding):
+    file = tmp_path / "offers.csv"
+    file.write_bytes(text.encode(encoding))
+    offers = targets.given(str(file))
+    assert offers["uplift"].tolist() == uplift and list(offers) == ["start", "end", "uplift", "product"]
+    assert offers["product"].iloc[0] in ("A", "Ä") and pd.isna(offers["product"].iloc[1])
+
+
+def test_a_figure_that_is_none_is_named_with_its_column(tmp_path):
+    file = tmp_path / "offers.csv"
+    file.write_text("start,end,uplift\n2025-06-01,2025-06-30,much\n")
+    with pytest.raises(DataError, match=r"offers\.csv, column uplift: 'much' is no figure\. Write 0\.3 or 30%\."):
+        targets.given(str(file))
+    file.write_text("team,potential\nN,1.200 €\nS,many\n")
+    with pytest.raises(DataError, match=r"column potential: 'many' is no figure"):
+        targets.given(str(file))
+    file.write_text("team;potential\nN;1.234,50 €\nS;\n", "utf-8")
+    assert targets.given(str(file))["potential"].tolist() == pytest.approx([1234.5, np.nan], nan_ok=True)
+
+
 def test_promotions_and_potential_come_from_files_and_the_plan_is_handed_out_over_it(tmp_path):
     file = tmp_path / "offers.csv"
     file.write_text("start,end,uplift,product\n2025-06-01,2025-06-30,1.0,A\n")
@@ -925,10 +954,8 @@ def test_promotions_and_potential_come_from_files_and_the_plan_is_handed_out_ove
     )
     a = [f[f["month"] == "2025-06"].set_index("product")["baseline"] for f in (lifted, plain)]
     assert a[0]["A"] / a[0]["B"] == pytest.approx(2 * a[1]["A"] / a[1]["B"])
-    file.write_text("start,end,uplift\n2025-06-01,2025-06-30,much\n")
-    for name in (str(file), str(tmp_path / "none.csv")):
-        with pytest.raises(DataError, match="cannot be read"):
-            targets.given(name)
+    with pytest.raises(DataError, match=r"none\.csv cannot be read: No such file"):
+        targets.given(str(tmp_path / "none.csv"))
     plan, _ = targets.planned(targets.baseline(team_sales(), Q("2025Q2"), by="team,rep", total=19500.0))
     handed = [targets.overassigned(plan, ["team", "rep"], over) for over in (1.0, 1.1)]
     assert targets.finding_overassigned(handed[0]) == "**3 reps are given the plan**, $19.5 thousand."

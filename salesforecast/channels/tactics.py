@@ -173,6 +173,8 @@ def finding_tactics(tactics: pd.DataFrame, pairs: pd.DataFrame) -> str:
     if named.empty:
         known = _main(tactics)
         mine = pairs[pairs["aim"] == known["aim"].iloc[0]]
+        if len(known) == 1:
+            return f"**Only one tactic was used often enough**, {md(known['tactic'].iloc[0])}, so there is none to compare it with."
         many, few = style.plural(len(known), "tactic"), int((mine["verdict"] == "few").sum())
         if few == len(mine):
             return f"**{many} cannot be compared**: no two of them were used on the same cases often enough."

@@ -147,8 +147,9 @@ def finding_attainment(attainment: pd.DataFrame) -> str:
     if done:  # who left was not there to reach it
         nodes = nodes[nodes["due_share"] >= 1]
     reached = nodes["ahead"] >= 0
-    what = "reached the target" if done else "have what was due by today"
-    words = f"**{int(reached.sum())} of {len(nodes)}** {what}"
+    many = int(reached.sum())
+    what = "reached the target" if done else f"{'has' if many == 1 else 'have'} what was due by today"
+    words = f"**{many} of {len(nodes)}** {what}"
     waiting = f" {style.money(left)} of targets of those who left wait to be handed over." if left > 0 else ""
     behind = nodes[~reached].sort_values(["ahead", name])
     if behind.empty:

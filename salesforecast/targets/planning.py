@@ -9,14 +9,19 @@ import altair as alt
 import pandas as pd
 
 from salesforecast import style
+from salesforecast.crm import separated, values
+from salesforecast.crm.encodings import utf8
 from salesforecast.errors import CannotSay, DataError, SettingError
 from salesforecast.periods import ONE_DAY, Period, period, period_at
+from salesforecast.tables import Kind, examples
 from salesforecast.targets.edits import read
 from salesforecast.targets.fitting import fit
 from salesforecast.targets.plan import CENT, levels, texts
 from salesforecast.targets.wishes import wishes
 from salesforecast.targets.workbook import write
 from salesforecast.text import clean, md
+
+FIGURES: dict[str, Kind] = {"uplift": "fraction", "potential": "money"}  # of what files hold
 
 
 def coming(span: Period, as_of: pd.Timestamp) -> Period:
@@ -69,17 +74,22 @@ def given(file: str = "") -> pd.DataFrame | None:
     Raises
     ------
     DataError
-        When it cannot be read.
+        When it cannot be read, or a figure is none.
     """
     if not file:
         return None
+    name = clean(Path(file).name)
     try:
-        rows = pd.read_csv(file, dtype="str")
-        return rows.assign(**{c: pd.to_numeric(rows[c]) for c in ("uplift", "potential") if c in rows})
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{clean(Path(file).name)} cannot be read: {clean(error)}. Give a CSV file with a row of headers."
-        ) from None
+        rows, _, _ = separated.rows(utf8(Path(file).read_bytes(), name)[0], name, ())
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}. Give a CSV file with a row of headers.") from None
+    rows = rows.apply(lambda column: column.str.strip()).replace("", pd.NA)
+    for column, kind in FIGURES.items():
+        if column in rows:
+            text, rows[column] = rows[column], values.parse(rows[column], kind)
+            if len(odd := text[text.notna() & rows[column].isna()]):
+                raise DataError(f"{name}, column {column}: {examples(odd)} is no figure. Write 0.3 or 30%.")
+    return rows
 
 
 def whole_company(*only: str) -> None:
@@ -151,9 +161,9 @@ def finding_planned(plan: pd.DataFrame, asked: pd.DataFrame, span: Period, total
         else "as edited"
     )
     kept = f"; {style.plural(len(asked), 'wish')} {'is' if len(asked) == 1 else 'are'} kept" if len(asked) else ""
+    over = "in one cell" if len(plan) == 1 else f"spread over {style.plural(len(plan), 'cell')} that add up to the cent"
     return (
-        f"**{md(span.label)} is planned at {style.money(float(levels(plan)['target'].iloc[0]))}**, {by}, spread over "
-        f"{style.plural(len(plan), 'cell')} that add up to the cent{kept}."
+        f"**{md(span.label)} is planned at {style.money(float(levels(plan)['target'].iloc[0]))}**, {by}, {over}{kept}."
     )
 
 
