@@ -15,9 +15,9 @@ from typing import Any
 
 from salesforecast import __version__
 from salesforecast.errors import SalesforecastError, SettingError
+from salesforecast.filters import FILTERS
 
 DEMO_PERIOD = "2025Q2"
-PARTS = ("team", "region", "rep", "product")  # of a company, for which there are filters
 SAID = {"without": "not possible with these data"}
 
 
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, help="folder of the report (reports/PERIOD)")
     report.add_argument("--jobs", type=int, default=2, help="notebooks at a time (%(default)s)")
     report.add_argument(
-        "--each", choices=PARTS, help="a report for each team, region, rep or product, and a list of them"
+        "--each", choices=FILTERS, help="a report for each region, team, rep or product, and a list of them"
     )
     report.add_argument(
         "-p",
@@ -149,7 +149,7 @@ def _report(args: argparse.Namespace) -> int:
         raise SettingError(f"{asked.label} ends before the data begin ({first:%Y-%m-%d}).")
     from salesforecast.report import converted
 
-    only = {name: given[name] for name in PARTS if given.get(name)}
+    only = {name: given[name] for name in FILTERS if given.get(name)}
 
     if converted("codes", given.get("codes", "no"), bool):
         from salesforecast.privacy import coded

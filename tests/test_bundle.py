@@ -757,18 +757,10 @@ def test_a_report_on_a_part_runs_what_can_be_limited_and_leaves_the_memory_of_th
         report.run(["revenue"], tmp_path / "out/ann", folder=tmp_path, parameters={"team": "Ann"})
 
 
-def test_a_year_is_reported_without_the_page_that_cannot_forecast_one(tmp_path):
-    for name in ("revenue_forecast", "reps"):
-        written(tmp_path / f"notebooks/{name}.ipynb", MONEY)
-    told = []
-    year = {"folder": tmp_path, "parameters": {"period": "2025"}}
-    outcomes = report.run([], tmp_path / "out", **year, progress=lambda *what: told.append(what))
-    assert [o.name for o in outcomes] == ["reps"]
-    assert ("revenue_forecast", "left out, since it forecasts a quarter or a month, and 2025 is a year") in told
-    with pytest.raises(
-        SettingError, match="There is no notebook to run; revenue_forecast: it forecasts a quarter or a month"
-    ):
-        report.run(["revenue_forecast"], tmp_path / "out", **year)
+def test_a_year_is_a_period_for_every_page(tmp_path):
+    written(tmp_path / "notebooks/revenue_forecast.ipynb", MONEY)
+    (outcome,) = report.run([], tmp_path / "out", folder=tmp_path, parameters={"period": "2025"})
+    assert (outcome.name, outcome.status) == ("revenue_forecast", "ok")
 
 
 def test_a_value_that_a_notebook_refuses_stops_the_report_and_the_former_one_stands(tmp_path):

@@ -15,8 +15,9 @@ import pandas as pd
 
 from salesforecast import cells, keeping
 from salesforecast.errors import SalesforecastError, SettingError, unknown
+from salesforecast.filters import FILTERS
 from salesforecast.report import memory, writing
-from salesforecast.report.declared import FILTERS, declared, given, inject, notebooks, read, reported, unfit
+from salesforecast.report.declared import declared, given, inject, notebooks, read, reported
 from salesforecast.report.folder import REPORT, SCRATCH, building, put, slugs
 from salesforecast.report.nursery import JOBS, Nursery, modules
 from salesforecast.report.running import Job, Outcome, execute
@@ -104,7 +105,8 @@ def run(
     wanted = dict(parameters or {})
     given(wanted, own)
     needed = [name for name in FILTERS if wanted.get(name)] + ([each[0]] if each else [])
-    left_out = {name: why for name in ready if (why := unfit(name, own[name], wanted, needed))}
+    lacking = {name: [one for one in needed if one not in own[name]] for name in ready}
+    left_out = {name: f"it has no parameter {' or '.join(lacks)}" for name, lacks in lacking.items() if lacks}
     if len(left_out) == len(ready):
         raise SettingError(
             "There is no notebook to run; " + "; ".join(f"{name}: {why}" for name, why in left_out.items()) + "."

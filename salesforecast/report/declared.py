@@ -11,7 +11,7 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +28,6 @@ TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 # Money before method: the summary's lead is the first finding of the first page that has one. What is not named stands between.
 FIRST = ("revenue_forecast", "targets", "funnel", "rep_performance", "channel_effectiveness")
 LAST = ("data_quality", "forecasting_guide")
-NO_YEAR = ("revenue_forecast",)  # the open deals say too little of a year
-FILTERS = ("region", "team", "rep", "product")  # parameters that limit a report to a part of the company
 
 
 class Parameter(NamedTuple):
@@ -197,14 +195,6 @@ def given(values: Mapping[str, object], own: Mapping[str, Mapping[str, Parameter
         notebook: {n: converted(n, v, parameters[n].type) for n, v in values.items() if n in parameters}
         for notebook, parameters in own.items()
     }
-
-
-def unfit(name: str, own: Mapping[str, Parameter], values: Mapping[str, object], needed: Sequence[str]) -> str:
-    """Why a notebook cannot be part of a report with these values: it lacks a parameter that is needed; empty where it can."""
-    if lacks := [one for one in needed if one not in own]:
-        return f"it has no parameter {' or '.join(lacks)}"
-    a_year = re.fullmatch(r"\d{4}", str(values.get("period", "")).strip())
-    return f"it forecasts a quarter or a month, and {values['period']} is a year" if a_year and name in NO_YEAR else ""
 
 
 def inject(nb: Any, values: Mapping[str, Value]) -> None:

@@ -14,9 +14,9 @@ import nbformat
 import pandas as pd
 
 from salesforecast import words
+from salesforecast.filters import FILTERS
 from salesforecast.page import Page, PageExporter, content
 from salesforecast.report import memory, results, summary, workbook
-from salesforecast.report.declared import FILTERS
 from salesforecast.report.folder import MANIFEST
 from salesforecast.report.recommendations import options, recommended
 from salesforecast.report.results import Answers, Said
