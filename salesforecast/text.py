@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import pandas as pd
 
 from salesforecast import words
-from salesforecast.formats import dated
+from salesforecast.formats import dated, plural
 from salesforecast.periods import Period
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -51,6 +52,17 @@ def opening(text: object) -> str:
     ('Seasonal naive', 'ETS')
     """
     return md(clean(text)[:1].upper() + clean(text)[1:])
+
+
+def enumerated(names: Sequence[str], most: int = 3, word: str = "and") -> str:
+    """The first few, and how many more there are.
+
+    >>> enumerated(["A"]), enumerated(["A", "B"], word="or"), enumerated(["A", "B", "C", "D"])
+    ('A', 'A or B', 'A, B, C and 1 other')
+    """
+    rest = len(names) - most
+    *first, last = [*names[:most], *([plural(rest, "other")] if rest > 0 else [])]
+    return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def plain(text: str) -> str:

@@ -871,6 +871,7 @@ def test_whoever_is_not_named_is_counted():
     assert channels.finding_scorecard(card, period("2025Q2")).endswith(
         "On 2024Q2, A, B, C and 2 others are clearly up."
     )
+    assert channels.finding_scorecard(card.tail(3), period("2025Q2")).endswith("On 2024Q2, D and E are clearly up.")
 
 
 def test_charts_of_some_of_many_say_so():

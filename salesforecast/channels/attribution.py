@@ -12,7 +12,7 @@ from salesforecast import stats, style
 from salesforecast.channels import credit, markov, shapley
 from salesforecast.channels.paths import Journeys
 from salesforecast.errors import CannotSay, SettingError, TooLittleData, unknown
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 METHODS = ("First touch", "Last touch", "Linear", "Time decay", "Position", "Markov", "Shapley")
 ORDERED = ("First touch", "Last touch", "Time decay", "Position", "Markov")
@@ -210,7 +210,7 @@ def note_attribution(journeys: Journeys, order: int) -> str:
     )
     for why, rows in refused(journeys).groupby("why", sort=False):
         names = list(rows["method"])
-        said.append(f"Not given: {', '.join(names[:-1])}{' and ' if len(names) > 1 else ''}{names[-1]}. {why}")
+        said.append(f"Not given: {enumerated(names, len(names))}. {why}")
     return " ".join(said)
 
 

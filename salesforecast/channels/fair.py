@@ -18,7 +18,7 @@ from salesforecast.channels.entries import FOLLOWED, KINDS, ages
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import ENOUGH
 from salesforecast.tables import NOT_FILLED
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 LEVEL = 0.90
 RATE = 0.10  # of false names
@@ -227,10 +227,7 @@ def finding_fair(fair: pd.DataFrame) -> str:
     known = fair[fair["believed"].notna()]
     named = known[known["verdict"].isin(["above", "below"])]
     young = fair[fair["verdict"] == "young"]
-    waiting = [md(c) for c in young["channel"].head(3)] + (
-        [style.plural(len(young) - 3, "other")] if len(young) > 3 else []
-    )
-    wait = f" {_and(waiting)} cannot be judged yet." if len(young) else ""
+    wait = f" {enumerated([md(c) for c in young['channel']])} cannot be judged yet." if len(young) else ""
     if named.empty:
         from_to = style.between(known["believed"].min(), known["believed"].max(), style.percent)
         if known["p"].iloc[0] >= ALPHA:
@@ -246,10 +243,9 @@ def finding_fair(fair: pd.DataFrame) -> str:
     for side, verb in (("above", "more"), ("below", "fewer")):
         these = named[named["verdict"] == side]
         these = these if side == "above" else these[::-1]
-        names = [f"**{md(r.channel)}** ({style.percent(r.adjusted)})" for r in these.head(2).itertuples()]
-        names += [style.plural(len(these) - 2, "other")] if len(these) > 2 else []
+        names = [f"**{md(r.channel)}** ({style.percent(r.adjusted)})" for r in these.itertuples()]
         if names:
-            said.append(f"{_and(names)} {'wins' if len(names) == 1 else 'win'} {verb}")
+            said.append(f"{enumerated(names, 2)} {'wins' if len(names) == 1 else 'win'} {verb}")
     everybody = style.percent(fair["all_channels"].iloc[0])
     return f"Of the same deals, {', '.join(said)} than all channels together ({everybody}).{wait}"
 
@@ -264,10 +260,6 @@ def chart_fair(fair: pd.DataFrame) -> alt.LayerChart:
         verdict="verdict", level=LEVEL, title="Share of the same deals that each channel wins",
         subtitle="On the mix of all; open deals undecided; 90% intervals; colour: beyond luck",
     )  # fmt: skip
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _too_few(which: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from salesforecast.channels.spending import spending
 from salesforecast.errors import MissingTable, TooLittleData
 from salesforecast.observed import ENOUGH
 from salesforecast.tables import NOT_FILLED, Crm
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 RIVAL = 0.05  # a channel that is the highest in fewer of the resamples is out
 WINS = 10  # fewer say too little of what a win brings
@@ -182,7 +182,7 @@ def finding_returns(returns: pd.DataFrame) -> str:
                 f"the next {what} goes to **{names[0]}** ({amount} of {of} for each{'' if pd.isna(low) else between})"
             )
         else:
-            who = f"{', '.join(names[:-1])} or {names[-1]}" if len(rivals) <= 3 else f"any of {len(rivals)} channels"
+            who = enumerated(names, word="or") if len(rivals) <= 3 else f"any of {len(rivals)} channels"
             said.append(f"the next {what} goes to **{who}**, which cannot be told apart (up to {amount})")
     if not said:
         return "Fewer than two channels have a known cost and wins enough, old enough, so there is nothing to set side by side."

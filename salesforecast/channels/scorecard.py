@@ -16,7 +16,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.observed import NEARLY_ALL, need
 from salesforecast.periods import Period
 from salesforecast.tables import NOT_FILLED, Crm
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 ALL = "All"
 TOTAL = "\0total"  # the key of the last row, which no channel has
@@ -210,9 +210,8 @@ def finding_scorecard(scorecard: pd.DataFrame, period: Period) -> str:
     moved = _moved(named)
     for words, found in (("up", named[moved > 0]), ("down", named[moved < 0])):
         if len(found):
-            names = ", ".join(md(c) for c in found["channel"].head(3))
-            names += f" and {style.plural(len(found) - 3, 'other')}" if len(found) > 3 else ""
-            said.append(f"{names} {'is' if len(found) == 1 else 'are'} clearly {words}")
+            names = [md(c) for c in found["channel"]]
+            said.append(f"{enumerated(names)} {'is' if len(found) == 1 else 'are'} clearly {words}")
     return f"{sentence} On {year}, {' and '.join(said)}." if said else f"{sentence} None clearly changed on {year}."
 
 

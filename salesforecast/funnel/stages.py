@@ -12,7 +12,7 @@ from salesforecast import stats, style
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import reach
 from salesforecast.periods import ONE_DAY
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 
 def stage_conversion(stage_history: pd.DataFrame, stages: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def finding_stage_conversion(conversion: pd.DataFrame) -> str:
     if len(rivals):
         names = [f"**{md(name)}**" for name in [low["stage"], *rivals["stage"]]]
         return (
-            f"The largest losses cannot be told apart: {', '.join(names[:-1])} and {names[-1]} lose "
+            f"The largest losses cannot be told apart: {enumerated(names, len(names))} lose "
             f"{style.percent(1 - low['conversion'])} to {style.percent(1 - rivals['conversion'].iloc[-1])} of the deals that leave them."
         )
     lost = style.between(1 - low["upper"], 1 - low["lower"], style.percent)
@@ -160,7 +160,7 @@ def finding_time_in_stage(times: pd.DataFrame) -> str:
         low = rivals["median_days"].iloc[-1]
         return (
             f"The longest stays cannot be told apart: half of them last longer than {style.duration(low)} to "
-            f"{style.duration(slow['median_days'])} in {', '.join(names[:-1])} and {names[-1]}."
+            f"{style.duration(slow['median_days'])} in {enumerated(names, len(names))}."
         )
     late = "" if pd.isna(slow["late_days"]) else f", and 1 in 10 longer than {style.duration(slow['late_days'])}"
     return (

@@ -9,10 +9,9 @@ import pandas as pd
 from salesforecast import style
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import need
-from salesforecast.reps.fair import enumerated
 from salesforecast.reps.staff import roster
 from salesforecast.tables import Crm
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 PARTS = {"volume": "Deals closed", "winning": "Win rate", "mix": "Product mix", "price": "Size within product"}
 LEVELS = ("product", "family", "segment")

@@ -10,9 +10,11 @@ from scipy.stats import norm
 
 from salesforecast import shrinkage, style
 from salesforecast.errors import TooLittleData
-from salesforecast.reps.fair import DELTA, FEW, enumerated, extremes, sides, verdicts, wider
+from salesforecast.reps.fair import DELTA, FEW, extremes, sides, verdicts, wider
 from salesforecast.reps.mix import scores
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
+
+LATE = 3  # months at the end of a window: who was trained in them is judged by the time before
 
 
 def change(before: pd.DataFrame, now: pd.DataFrame, roster: pd.DataFrame) -> pd.DataFrame:
@@ -117,9 +119,6 @@ def chart_change(change: pd.DataFrame) -> alt.LayerChart:
         title="Win rate against what the year before let expect",
         subtitle=f"Difference; case mix and fall-back towards the mean allowed for; 95% intervals{cut}",
     )  # fmt: skip
-
-
-LATE = 3  # months at the end of a window: who was trained in them is judged by the time before
 
 
 def trained(change: pd.DataFrame, costs: pd.DataFrame, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from scipy.stats import chi2, norm
 from salesforecast import shrinkage, style
 from salesforecast.errors import TooLittleData
 from salesforecast.reps.mix import scores
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 DELTA = 0.02  # of the win rate: a smaller difference is not worth a name
 RATE = 0.10  # of false names among all names
@@ -203,17 +203,6 @@ def sides(named: pd.DataFrame, above: str = "more", below: str = "fewer") -> lis
     """Those above, the highest first, and those below, the lowest first, each with its word; a side without anybody is left out."""
     both = ((named[named["verdict"] == "above"], above), (named[named["verdict"] == "below"][::-1], below))
     return [(rows, word) for rows, word in both if len(rows)]
-
-
-def enumerated(names: list[str], most: int = 3) -> str:
-    """The first few, and how many more there are.
-
-    >>> enumerated(["A"]), enumerated(["A", "B"]), enumerated(["A", "B", "C", "D"])
-    ('A', 'A and B', 'A, B, C and 1 other')
-    """
-    rest = len(names) - most
-    *first, last = names[:most] + ([style.plural(rest, "other")] if rest > 0 else [])
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _heterogeneity(fair: pd.DataFrame) -> tuple[float, float]:

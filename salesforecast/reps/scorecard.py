@@ -10,10 +10,10 @@ from salesforecast import goals, stats, style
 from salesforecast.errors import TooLittleData
 from salesforecast.observed import ENOUGH_NOW, need
 from salesforecast.periods import ONE_DAY, Period
-from salesforecast.reps.fair import RANKED, enumerated
+from salesforecast.reps.fair import RANKED
 from salesforecast.reps.staff import part_of, roster
 from salesforecast.tables import Crm
-from salesforecast.text import md
+from salesforecast.text import enumerated, md
 
 ALL = "All"
 TOTAL = "\0total"  # the key of the last row, which no rep, team or region has

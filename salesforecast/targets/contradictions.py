@@ -15,7 +15,7 @@ from salesforecast.targets.plan import CENT, checked_unit
 from salesforecast.targets.rounding import controlled
 from salesforecast.targets.sums import Asked, Sum, asked
 from salesforecast.targets.wishes import Given, amount_in_words, place, read
-from salesforecast.text import clean, md
+from salesforecast.text import clean, enumerated, md
 
 SECONDS = 30.0  # of a linear programme
 MOST = 10  # contradictions that are looked for
@@ -245,9 +245,7 @@ def _why(want: Asked, items: list[int]) -> tuple[float, str]:
 
 def _list(sums: list[tuple[Sum, float]]) -> str:
     names = [f"'{s.label}'" + (f" ({w:g} times)" if w > 1 + 1e-6 else "") for s, w in sums]
-    if len(names) > 6:
-        names = [*names[:5], f"{len(names) - 5} others"]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return enumerated(names, 5)
 
 
 def _left(leaving: list[tuple[Sum, float]], room: float, locked: bool) -> str:
