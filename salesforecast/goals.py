@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from salesforecast.errors import SettingError
-from salesforecast.periods import Period, period
+from salesforecast.periods import Period, readable
 from salesforecast.tables import Crm, told_apart
 
 WHOSE = ("rep_id", "team", "region", "channel", "product_id")
@@ -88,11 +87,3 @@ def inside(label: str, span: Period) -> Period | None:
     """The period of that name where it lies in the span; None where it does not, or is none."""
     part = readable(label, span.fiscal_year_start)
     return part if part and span.since <= part.since and part.until <= span.until else None
-
-
-def readable(label: str, fiscal_year_start: int) -> Period | None:
-    """The period of that name; None where it is none."""
-    try:
-        return period(label, fiscal_year_start)
-    except SettingError:
-        return None

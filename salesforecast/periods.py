@@ -136,6 +136,14 @@ def period(label: str, fiscal_year_start: int = 1) -> Period:
     return _named(pd.Period(text.replace("-Q", "Q"), freq=_freq(kind, fiscal_year_start)), kind, fiscal_year_start)
 
 
+def readable(label: str, fiscal_year_start: int) -> Period | None:
+    """The period of that name; None where it is none."""
+    try:
+        return period(label, fiscal_year_start)
+    except SettingError:
+        return None
+
+
 def years(span: Period) -> tuple[Period, Period]:
     """The year to the end of a period, and the year before that.
 

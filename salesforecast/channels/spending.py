@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from salesforecast.errors import DataError, SettingError
-from salesforecast.periods import Period, period, period_at
+from salesforecast.errors import DataError
+from salesforecast.periods import Period, period_at, readable
 from salesforecast.tables import Crm, examples
 
 
@@ -50,8 +50,7 @@ def spending(crm: Crm) -> pd.DataFrame:
 
 
 def _span(label: str, fiscal_year_start: int) -> Period | None:
-    try:
-        return period(label, fiscal_year_start)
-    except SettingError:
-        day = pd.NaT if "Q" in str(label).upper() else pd.to_datetime(str(label), errors="coerce")
-        return None if pd.isna(day) else period_at(day, "M")
+    if span := readable(label, fiscal_year_start):
+        return span
+    day = pd.NaT if "Q" in str(label).upper() else pd.to_datetime(str(label), errors="coerce")
+    return None if pd.isna(day) else period_at(day, "M")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from salesforecast.errors import SettingError
-from salesforecast.periods import ONE_DAY, Period, period
+from salesforecast.periods import ONE_DAY, Period, readable
 from salesforecast.tables import Crm
 
 WHOSE = ("rep_id", "team", "region")
@@ -40,7 +39,7 @@ def calls(crm: Crm) -> pd.DataFrame:
         rows = rows[rows["category"].fillna(COMMIT).str.strip().str.casefold() == COMMIT]
     rows = rows.reindex(columns=columns)
     labels = {c: rows[c].astype(object).where(rows[c].notna(), "") for c in ("level", *WHOSE)}
-    spans = {label: _span(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
+    spans = {label: readable(label, crm.settings.fiscal_year_start) for label in rows["period"].dropna().unique()}
     named = {
         c: rows["period"].map({k: getattr(s, c) for k, s in spans.items() if s}) for c in ("label", "since", "until")
     }
@@ -182,11 +181,3 @@ def _booked(
 
 def _over(part: pd.Series, whole: pd.Series) -> pd.Series:
     return (part / whole.where(whole > 0)).fillna(1.0)
-
-
-def _span(text: str, fiscal_year_start: int) -> Period | None:
-    """None for what is no period."""
-    try:
-        return period(text, fiscal_year_start)
-    except SettingError:
-        return None
