@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 
 import pandas as pd
@@ -15,7 +16,8 @@ DIGITS = 6  # of a code: of 300 people two share one in 1 case of 370, and only 
 def coded(crm: Crm, codes: bool = True) -> Crm:
     """The same data with codes in place of the names and ids of reps, teams and managers; as they are where `codes` is false.
 
-    A code is made from the id alone, so it is the same in every report, whoever comes or goes. Whoever knows or guesses the ids can
+    A code is made from the id alone, so it is the same in every report, whoever comes or goes, but for those whose first six digits
+    somebody shares: theirs are longer where both are in the data. Whoever knows or guesses the ids can
     work out whose it is (where the id is the name, that is every colleague), unless the settings have a secret `codes_key`, which goes
     into it. What sellers called their deals goes too, for names stand in it.
     """
@@ -49,9 +51,7 @@ def _codes(values: pd.Series, word: str, key: str = "") -> dict[str, str]:
     names = sorted(set(values))
     hashes = {name: hashlib.sha256((key + name).encode()).hexdigest().upper() for name in names}
     codes, digits = {name: h[:DIGITS] for name, h in hashes.items()}, DIGITS
-    while alike := {
-        name for name, n in zip(codes, pd.Series(codes).map(pd.Series(codes).value_counts()), strict=True) if n > 1
-    }:
+    while alike := [name for times in [Counter(codes.values())] for name, code in codes.items() if times[code] > 1]:
         digits += 1
         codes |= {name: hashes[name][:digits] for name in alike}
     return {name: f"{word} {code}" for name, code in codes.items()}

@@ -67,14 +67,17 @@ def indicators(crm: Crm, *, period: Period) -> pd.DataFrame:
         raise TooLittleData(f"No activity was done in {period.label}.")
     did = _work(crm, now)
     costs, paid = _costs(crm, now)
-    spent = _work(crm, paid).reindex(did.index).fillna(0.0)
+    there = _work(crm, paid)
+    spent = there.reindex(did.index).fillna(0.0)
     kinds = {"all": costs, **{kind: costs[costs["kind"] == kind] for kind in ("training", "entertainment")}}
     for kind, rows in kinds.items():
         spent[kind] = rows.groupby("rep_id")["cost"].sum().reindex(did.index).fillna(0.0)
     others = {kind: float(rows["cost"].sum() - spent[kind].sum()) for kind, rows in kinds.items()}  # of nobody here
     timed = (spent["all"] > 0) & (spent["recorded"] > 0)  # of the others it is not known what a visit costs
     of_visits = (spent["all"] * spent["in_visits"] / spent["recorded"] + spent["beside"]).where(timed, 0.0)
-    sold, sales = spent["sold"], _sales(crm, paid)
+    each = _inside(crm.orders, "order_date", paid)["net_amount"] if "orders" in crm else there["booked"]
+    sales = float(each.sum())
+    sold = spent["sold"]
     sold = sold * sales / sold.sum() if sold.sum() > 0 else pd.Series(sales / len(did), did.index)
     weight = stats.weights(len(did))
 
@@ -142,13 +145,6 @@ def _inside(frame: pd.DataFrame, column: str, span: Period) -> pd.DataFrame:
     if column not in frame:
         return frame.head(0)
     return frame[frame[column].between(span.since, span.until, inclusive="left")]
-
-
-def _sales(crm: Crm, span: Period) -> float:
-    """The orders of the span, where there are orders, else the bookings."""
-    if "orders" in crm:
-        return float(_inside(crm.orders, "order_date", span)["net_amount"].sum())
-    return float(_work(crm, span)["booked"].sum())
 
 
 def _present(staff: pd.DataFrame, span: Period) -> pd.Series:
