@@ -1,5 +1,6 @@
 """Labels and figures in the languages of the readers; sentences stay English, with English figures."""
 
+import ast
 import json
 import re
 import tomllib
@@ -147,6 +148,25 @@ def test_what_notebooks_share_has_its_words(tag):
         seen |= own
     assert "In short" in heads
     assert heads - set(words.language(tag).words) == set()
+
+
+def test_every_label_is_asked_for_somewhere():
+    """A literal or a keyword of the package, as it is or as the header of the column it names, or a title of a notebook."""
+    root, labels = words.HERE.parent, set(words.language("hu").words)
+    asked = {c.header for c in columns.COLUMNS.values()} | {c.unit for c in columns.COLUMNS.values()}
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            name = node.arg if isinstance(node, ast.keyword) else getattr(node, "value", None)
+            if isinstance(name, str):
+                asked |= {name, columns.column(name).header}
+    for path in [*root.rglob("*.j2"), *root.rglob("*.js")]:
+        text = path.read_text("utf-8")
+        asked |= {label for label in labels if f'"{label}"' in text}
+    for path in (root.parent / "notebooks").glob("*.ipynb"):
+        nb = json.loads(path.read_text("utf-8"))
+        told = "\n".join("".join(c["source"]) for c in nb["cells"] if c["cell_type"] == "markdown")
+        asked |= {nb["metadata"]["salesforecast"]["nav"], *re.findall(r"(?m)^#+ (.*)$", told)}
+    assert sorted(labels - asked) == []
 
 
 @pytest.mark.parametrize(
