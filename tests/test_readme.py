@@ -7,7 +7,10 @@ import pytest
 from conftest import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
-LONG = "The quarter"  # begins with its own imports, and takes a minute; its functions run in the notebook too
+EARLY = {
+    "2025-05-31": "2023-08-31",
+    "2025Q2": "2023Q3",
+}  # "The quarter" at a day with few past quarters, or it takes a minute
 
 
 def snippets():
@@ -26,10 +29,13 @@ def test_the_readme_says_from_what_its_snippets_go_on():
     assert "The snippets further down go on from this one: they need its `sf` and `crm`." in " ".join(after.split())
 
 
-@pytest.mark.parametrize("section", [section for section in snippets() if section != LONG])
+@pytest.mark.parametrize("section", snippets())
 def test_a_snippet_runs_after_the_first(section, monkeypatch):
     monkeypatch.chdir(ROOT)
     first = next(iter(snippets()))
     space: dict[str, object] = {}
     for block in [*snippets()[first], *(snippets()[section] if section != first else [])]:
+        if section == "The quarter":
+            for late, early in EARLY.items():
+                block = block.replace(late, early)
         exec(block, space)
