@@ -29,7 +29,7 @@ _SPREAD = {
     "rep_id": 0.25,
     "customer": 0.35,
 }  # sd of a value's effect
-_WEIGHT = 0.5  # of a deal-week: the panels tell of each more than once
+_WEIGHT = 0.3  # of a deal-week: the panels tell of each more than once
 _FEWER = 7  # one row in so many to begin a fit with; weeks ahead of a deal follow each other, so no week is left out
 _LATE = 0.15  # filled more often by so much on deals won: then the outcome filled it in
 _ROWS = 50_000  # deal-weeks that a fit takes at most; of more every second, third, … is taken
