@@ -85,8 +85,8 @@ def _peak() -> float:
 def measure(folder: Path) -> None:
     """Load, check and clean; print seconds and peak memory after each step."""
     from salesforecast import cleaning
+    from salesforecast.contract import check
     from salesforecast.crm import load
-    from salesforecast.tables import check
 
     begun = at = time.perf_counter()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from salesforecast import derive, formats, keeping, ledger, rates, reading, words
+from salesforecast.contract import breaches
 from salesforecast.crm import Export
 from salesforecast.crm.mapping import Mapping
 from salesforecast.crm.source import Unread
@@ -15,7 +16,7 @@ from salesforecast.fixes import fixes
 from salesforecast.ledger import ISSUES, SET_APART
 from salesforecast.periods import day
 from salesforecast.rules import LIST_PRICE, RULES, Frames, Rule, Scene, flag, set_apart
-from salesforecast.tables import TABLES, Crm, Settings, breaches
+from salesforecast.tables import TABLES, Crm, Settings
 from salesforecast.undoing import undo, writing
 
 __all__ = ["ISSUES", "RULES", "clean", "finding_summary", "fixes", "summary", "undo"]

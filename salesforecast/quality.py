@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from salesforecast import rules, style
-from salesforecast.errors import MissingTable, TooLittleData
+from salesforecast.errors import TooLittleData
 from salesforecast.ledger import SET_APART
 from salesforecast.reading import MULTIPLE, SPACES
 from salesforecast.tables import TABLES, Crm
@@ -338,13 +338,3 @@ def finding_analyses(analyses: pd.DataFrame) -> str:
         return "Every analysis is possible with these data."
     first = closed.iloc[0]
     return f"**{int(analyses['possible'].sum())} of {len(analyses)} analyses** are possible. For {first['analysis']}: {first['missing']}."
-
-
-def part(crm: Crm, team: str = "") -> dict[str, str]:
-    """What limits the data to a part of the company (`Crm.only`): the team, else the team, region, product or rep with most deals."""
-    if team:
-        return {"team": team}
-    for column in ("team", "region", "product", "rep"):
-        if column in crm.deals and (most := crm.deals[column].mode()).size:
-            return {column: str(most.iloc[0])}
-    raise MissingTable(f"This needs the team, region, product or rep of each deal. Add {TABLES['reps'].export}.")

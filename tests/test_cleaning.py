@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from salesforecast import derive
 from salesforecast.cleaning import ISSUES, RULES, clean, fixes, undo
+from salesforecast.contract import breaches
 from salesforecast.crm import load
 from salesforecast.errors import DataError, SettingError
-from salesforecast.tables import TABLES, breaches
+from salesforecast.tables import TABLES
 
 HEAD = (
     "opportunity_id,rep_id,product_id,stage,outcome,amount,created_date,closed_date,expected_close_date,lost_reason\n"

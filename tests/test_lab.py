@@ -14,7 +14,7 @@ import browser
 import pytest
 
 from conftest import ROOT, SAMPLE
-from salesforecast import cli, lab, quality, report
+from salesforecast import cli, lab, report
 
 
 def test_the_copies_hold_the_analysts_data_and_are_not_written_over(tmp_path):
@@ -112,8 +112,8 @@ def test_the_playground_runs_on_data_without_teams_and_segments(tmp_path, write)
 
 
 def test_a_part_of_the_company_is_taken_from_its_data(sample):
-    (column, value), = quality.part(sample).items()  # fmt: skip
+    (column, value), = sample.part().items()  # fmt: skip
     assert column == "team" and (sample.deals["team"] == value).sum() == sample.deals["team"].value_counts().max()
-    assert quality.part(sample, "South") == {"team": "South"}
+    assert sample.part("South") == {"team": "South"}
     without = replace(sample, tables={n: t for n, t in sample.tables.items() if n != "reps"})
-    assert list(quality.part(without)) == ["product"]
+    assert list(without.part()) == ["product"]

@@ -24,6 +24,7 @@ ROWS = [
     {"columns"},
     {"asof"},
     {"tables", "periods", "stats", "shrinkage", "shapes", "workdays"},
+    {"contract"},
     {"style", "synthetic", "text", "observed", "privacy", "keeping", "goals"},
     {"cards"},
     {"cells", "crm"},

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salesforecast import synthetic, tables
+from salesforecast import contract, synthetic, tables
 from salesforecast.errors import SettingError
 from salesforecast.synthetic import Truth
 
@@ -51,7 +51,7 @@ def test_every_table_has_the_declared_columns_in_their_kinds_and_keeps_its_contr
         # the company has one currency, and a limit of a stage is a setting of the analyst
         declared = [c for c in tables.TABLES[name].columns if c.name not in {"currency", "limit_days"}]
         assert list(frame.columns) == [c.name for c in declared], name
-        assert tables.breaches(frame, name) == [], name
+        assert contract.breaches(frame, name) == [], name
         wanted = {c.name: DTYPES[c.kind] for c in declared}
         assert frame.dtypes.astype(str).to_dict() == wanted, name
         assert frame.index.equals(pd.RangeIndex(len(frame))), name
@@ -60,7 +60,7 @@ def test_every_table_has_the_declared_columns_in_their_kinds_and_keeps_its_contr
 def test_a_small_young_company_keeps_its_contract_too():
     for truth in (Truth(opportunities=40, years=1), Truth(opportunities=300, years=2, start="2021-03-15", reps=11)):
         for name, frame in synthetic.tables(truth, 5).items():
-            assert tables.breaches(frame, name) == [], name
+            assert contract.breaches(frame, name) == [], name
 
 
 def test_nothing_happens_after_as_of_but_wishes_reach_further(company):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from salesforecast import tables
+from salesforecast import contract, tables
 from salesforecast.errors import DataError, MissingTable, SettingError
 from salesforecast.tables import TABLES, Crm
 
@@ -21,7 +21,7 @@ def test_every_declared_key_is_a_declared_column():
 
 def test_a_table_that_keeps_its_contract_comes_back_as_it_is():
     frame = opportunities(amount=[1.0, None])
-    assert tables.check(frame, "opportunities") is frame
+    assert contract.check(frame, "opportunities") is frame
 
 
 def test_check_reports_all_breaches_at_once_with_counts_examples_and_the_fix():
@@ -34,7 +34,7 @@ def test_check_reports_all_breaches_at_once_with_counts_examples_and_the_fix():
         created_date=pd.to_datetime(["2025-01-01 10:00", None]),
     )
     with pytest.raises(DataError) as error:
-        tables.check(broken, "opportunities")
+        contract.check(broken, "opportunities")
     text = str(error.value)
     for part in (
         "stage: 1 of 2 values are empty",
@@ -50,12 +50,12 @@ def test_check_reports_all_breaches_at_once_with_counts_examples_and_the_fix():
 
 def test_a_missing_required_column_is_named_with_the_place_to_map_it():
     with pytest.raises(DataError, match=r"outcome: the column is missing; map it .* under \[opportunities.columns\]"):
-        tables.check(opportunities().drop(columns="outcome"), "opportunities")
+        contract.check(opportunities().drop(columns="outcome"), "opportunities")
 
 
 def test_an_unknown_table_is_refused_with_the_nearest_name():
     with pytest.raises(SettingError, match="Did you mean 'opportunities'"):
-        tables.check(opportunities(), "oportunities")
+        contract.check(opportunities(), "oportunities")
 
 
 def test_a_table_that_is_not_there_says_which_export_to_add():
@@ -70,8 +70,8 @@ def test_a_table_that_is_not_there_says_which_export_to_add():
 def test_the_readme_prints_the_codebook_as_declared():
     readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
     printed = re.search(r"<!-- codebook -->\n(.*)<!-- /codebook -->", readme, re.S)
-    assert printed and printed.group(1).strip() == tables.codebook().strip(), (
-        "run: python -m salesforecast.tables README.md"
+    assert printed and printed.group(1).strip() == contract.codebook().strip(), (
+        "run: python -m salesforecast.contract README.md"
     )
 
 

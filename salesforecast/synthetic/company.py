@@ -12,6 +12,7 @@ from itertools import product as combinations
 import numpy as np
 import pandas as pd
 
+from salesforecast.contract import check
 from salesforecast.synthetic.calls import calls
 from salesforecast.synthetic.process import (
     DAY,
@@ -33,7 +34,7 @@ from salesforecast.synthetic.process import (
     text,
     walk_of,
 )
-from salesforecast.tables import TABLES, check
+from salesforecast.tables import TABLES
 
 REPS = (
     "Zoë Lindqvist", "王思远", "Łukasz Wierzba", "José Almagro", "مریم کاویانی", "Олена Ковальчук", "佐藤結衣",
