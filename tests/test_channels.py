@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import salesforecast as sf
 from conftest import ROOT, altered, deals
-from salesforecast import channels, stats, synthetic
+from salesforecast import channels, columns, stats, synthetic
 from salesforecast.channels.entries import KINDS
 from salesforecast.channels.fair import counted, fit
 from salesforecast.errors import CannotSay, MissingTable, SettingError, TooLittleData
@@ -485,7 +485,13 @@ def test_return_on_spend_is_as_by_hand_and_open_deals_are_not_lost():
     # the same deals while the last thirty are open: they count with what they will bring, not as lost
     early = channels.entries(crm.at("2025-03-01"), since=since, until=until)
     assert (early["outcome"] == "open").sum() > 5
-    counted_now = channels.returns(crm.at("2025-03-01"), early, since=since, until=until).set_index("channel")
+    found = channels.returns(crm.at("2025-03-01"), early, since=since, until=until)
+    counted_now = found.set_index("channel")
+    assert counted_now.loc["A", "won"] == (early.loc[early["channel"] == "A", "outcome"] == "won").sum()
+    heads = set(channels.listed(found))  # what has not happened is not headed as if it had
+    assert {"won", "expected_wins", "expected_bookings", "cost_per_win"} <= heads and not {"wins", "bookings"} & heads
+    assert "with what open deals are expected to bring" in channels.finding_returns(found)
+    assert columns.COLUMNS["cost_per_win"].header == "Cost an expected win"
     assert counted_now.loc["A", "wins"] > (early.loc[early["channel"] == "A", "outcome"] == "won").sum() + 0.5
 
 
@@ -583,7 +589,7 @@ def test_where_every_return_is_negative_no_money_is_sent_anywhere():
     frame = pd.DataFrame({"channel": ["A", "B"], "margin": 10.0, "return_share": [-0.6, -0.8], "return_share_lower": [-0.7, -0.9],
                           "return_share_upper": [-0.5, -0.7], "per_hour": [-5.0, -9.0], "first_euro": [1.0, 0.0], "first_hour": [0.6, 0.4]})  # fmt: skip
     assert channels.finding_returns(frame) == (
-        "By past averages none brought back what it cost: at most $0.40 of margin for each $1 (A), "
+        "By past averages, with what open deals are expected to bring, none brought back what it cost: at most $0.40 of margin for each $1 (A), "
         "an hour brought less than nothing: at most −$5 of margin for each hour (A)."
     )
 

@@ -27,9 +27,9 @@ NAMES = {
     "spend": "spent",
     "contribution": "margin_less_spend",
     "per_hour": "for_hour",
-    "wins": "won",
     "cost": "to_repair",
 }
+EXPECTED = {"wins": "expected_wins", "bookings": "expected_bookings", "margin": "expected_margin"}
 OF_MONEY = ("before_value", "now_value", "by_rate", "by_mix", "total")
 
 
@@ -54,6 +54,8 @@ def listed(frame: pd.DataFrame, *, measure: str = "") -> pd.DataFrame:
             c: c.replace(m, m.removesuffix("_value") + "_money") for m in OF_MONEY for c in shown if c.startswith(m)
         }
         shown = shown.rename(columns=money)
+    if "cost_per_win" in shown:  # these have not all happened yet
+        shown = shown.rename(columns=EXPECTED)
     shown = shown.rename(
         columns=lambda c: next(
             (c.replace(a, b) for a, b in NAMES.items() if re.fullmatch(f"{a}(_lower|_upper)?", c)), c

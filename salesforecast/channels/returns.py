@@ -39,8 +39,8 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
     Returns
     -------
     DataFrame
-        channel, n (deals), open, wins, bookings, margin (missing without order lines and unit costs), spend (of the months of the
-        window), cost_per_win, return_share (margin less spend, over spend; of bookings where there is no margin), hours, per_hour
+        channel, n (deals), open, won (so far), and expected, what open deals still bring counted: wins, bookings, margin (missing
+        without order lines and unit costs); spend (of the months of the window), cost_per_win, return_share (margin less spend, over spend; of bookings where there is no margin), hours, per_hour
         (margin, or bookings, for an hour recorded), each of the last with _lower and _upper (90%, resampling customers), first_euro,
         first_hour (share of the resamples in which it is the highest). These are missing of a channel with fewer than 10 wins, or
         whose wins still come at the last age to which it can be followed, short of that at which the others' have come; one that
@@ -108,7 +108,7 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
         known = np.isfinite(values).any(axis=1)
         best = np.bincount(values[known].argmax(axis=1), minlength=k) / max(1, known.sum())
         frame[name] = best if known.any() else np.nan
-    frame = frame.drop(columns=["won", "lost", "followed", "settled", "horizon"])
+    frame = frame.drop(columns=["lost", "followed", "settled", "horizon"])
     return frame.sort_values(["return_share", "per_hour", "channel"], ascending=[False, False, True], ignore_index=True)
 
 
@@ -186,7 +186,7 @@ def finding_returns(returns: pd.DataFrame) -> str:
             said.append(f"the next {what} goes to **{who}**, which cannot be told apart (up to {amount})")
     if not said:
         return "Fewer than two channels have a known cost and wins enough, old enough, so there is nothing to set side by side."
-    return f"By past averages {', '.join(said)}."
+    return f"By past averages, with what open deals are expected to bring, {', '.join(said)}."
 
 
 def _cents(x: float) -> str:
@@ -201,13 +201,13 @@ def chart_returns(returns: pd.DataFrame) -> alt.LayerChart:
     rivals = data.loc[data["first_euro" if value == "return_share" else "first_hour"] >= RIVAL, "channel"].tolist()
     columns = [
         ("spend", "Spent", _short),
-        ("cost_per_win", "Cost a win", _short),
+        ("cost_per_win", "Cost an expected win", _short),
         ("per_hour", f"{margin.capitalize()} an hour", _short),
     ]
     if value == "per_hour":
         return style.dots(
             data.rename(columns={value: "for_hour"}), "for_hour", "channel", fmt=style.money, level=LEVEL, accent=rivals,
-            columns=[("wins", "Wins", style.count), ("hours", "Hours", style.count)],
+            columns=[("wins", "Expected", style.count), ("hours", "Hours", style.count)],
             title=f"{margin.capitalize()} for an hour of selling", subtitle="Open deals counted with what they still bring; 90% intervals",
         )  # fmt: skip
     each = data.assign(for_each=data["return_share"] + 1, lower=data["lower"] + 1, upper=data["upper"] + 1)
