@@ -267,6 +267,10 @@ def test_with_the_pipeline_added_that_is_missing_the_chance_is_the_one_asked_for
     future = row["booked"] + row["scale"] * more(past, times) * common
     target = float(np.quantile(future, 0.2))
     found = pipeline.coverage(past, combined, target).iloc[0]
+    panel = past.now.outlook.deals[~past.now.outlook.deals["silent"]]
+    assert found["pipeline"] == pytest.approx(
+        panel["amount"].fillna(panel["worth"]).sum()
+    )  # the amounts as the CRM has them
     needed = found["needed"] * found["to_book"] / found["pipeline"]
     for k, right in ((1.0, True), (0.9, False), (1.3, False)):
         reached = row["booked"] + row["scale"] * more(past, needed * k) * common >= target
@@ -461,6 +465,18 @@ def test_a_part_of_the_company_has_the_target_that_the_company_gave_it(crm, past
         == {"Owls": 9e5}
         != pipeline.by_group(past, combined, part, "team").set_index("team")["target"].to_dict()
     )
+
+
+def test_a_part_of_a_region_is_not_held_against_the_target_of_all_of_it(crm, past, combined):
+    ids = sorted(crm.opportunities["rep_id"].dropna().unique())
+    reps = pd.DataFrame(
+        {"rep_id": ids, "rep": ids, "team": ["Owls" if k % 2 else "Bees" for k in range(len(ids))], "region": "West"}
+    )
+    targets = pd.DataFrame({"period": "2024Q2", "rep_id": ids, "target": 1e5})
+    named = replace(crm, tables={**crm.tables, "reps": reps, "targets": targets})
+    part = named.only(team="Owls")
+    found = pipeline.by_group(past, combined, part, "region", named).set_index("region")["target"].dropna()
+    assert found.to_dict() == {"West": 1e5 * (len(ids) // 2)}
 
 
 def test_a_year_has_its_past_quarters_and_says_why_it_has_no_forecast(crm):

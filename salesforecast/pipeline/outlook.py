@@ -83,7 +83,8 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str, everythi
     by : str
         A column of `crm.deals`: team, region, rep, product, family, segment, channel, …
     everything : Crm, optional
-        Of which `crm` is a part: the targets are taken from it, since a part knows no row but those of its reps.
+        Of which `crm` is a part: it has the targets of teams or regions that are whole in the part; of the others the part's own
+        rows count, those of its reps.
 
     Returns
     -------
@@ -94,8 +95,12 @@ def by_group(past: Backtest, combined: pd.DataFrame, crm: Crm, by: str, everythi
     now, row = current(past), combined.iloc[-1]
     won, wanted = won_so_far(now), goals.targets(crm, now.period, by)
     if everything is not None:
+        here, there = (
+            c.deals[by].value_counts() if by in c.deals else pd.Series(dtype=float) for c in (crm, everything)
+        )
         whole = goals.targets(everything, now.period, by)
-        wanted = whole[whole.index.isin(wanted.index.union(crm.deals.get(by, pd.Series(dtype="str")).dropna()))]
+        whole = whole[whole.index.isin(here.index[here == there.reindex(here.index)])]
+        wanted = pd.concat([whole, wanted[~wanted.index.isin(whole.index)]])
     ids = [now.outlook.deals["opportunity_id"], now.outlook.kinds["opportunity_id"], won.index]
     names, codes = _coded(crm, by, ids, wanted.index)
     if by in ("rep", "rep_id"):
@@ -130,7 +135,8 @@ def coverage(past: Backtest, combined: pd.DataFrame, target: float, *, likely: f
     Returns
     -------
     DataFrame
-        One row: to_book (money), pipeline (amount of the open deals that are not silent), coverage (pipeline / to_book),
+        One row: to_book (money), pipeline (amount of the open deals that are not silent; of those without one what such deals
+        bring), coverage (pipeline / to_book),
         conversion (fraction of it expected to be won by the end), needed (coverage for the chance; missing where no multiple of
         these deals is enough), missing_pipeline (the amount of open deals to add for the chance, money, 0 when there is enough),
         likely (the chance).
@@ -140,7 +146,7 @@ def coverage(past: Backtest, combined: pd.DataFrame, target: float, *, likely: f
     if not left > 0:
         raise TooLittleData("The target is reached or there is none, so no pipeline is needed for it.")
     quiet = now.outlook.deals["silent"].to_numpy()
-    open_amount = float(now.outlook.deals["worth"].to_numpy()[~quiet].sum())
+    open_amount = float(now.outlook.deals["amount"].fillna(now.outlook.deals["worth"])[~quiet].sum())
     shared = common(past, combined)
     alive, rest = futures(past, combined, quiet.astype(int), np.ones(len(now.outlook.kinds), int), 2)[:, :, 0]
     own, mean = alive / shared, float((alive / shared).mean())
@@ -178,7 +184,7 @@ def current(past: Backtest) -> Now:
     if past.now is None:
         raise TooLittleData(
             "From the open deals a quarter or a month can be forecast, and none was asked for: of a year most deals are not entered "
-            "yet. Ask for one, as 2025Q3 or 2025-09."
+            "yet. Ask for the quarter or the month that is running."
         )
     return past.now
 

@@ -161,7 +161,17 @@ def round_figure(x: float) -> float:
 
 def rounded(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """The frame with four significant digits in these columns: the last ones of a fit differ between machines."""
-    return frame.assign(**{c: [float(f"{v:.4g}") for v in frame[c]] for c in columns})
+    return frame.assign(**{c: [_four(v) for v in frame[c]] for c in columns})
+
+
+def _four(value: float) -> float:
+    """Four significant digits; a few more where the last would be a 5, which a label of three would round once more.
+
+    >>> _four(42_349.87), _four(42_336.2)
+    (42349.9, 42340.0)
+    """
+    short = f"{value:.3e}"
+    return float(f"{value:.6g}") if short.partition("e")[0][-1:] == "5" else float(short)
 
 
 def _ticks(low: float, high: float, most: int = 5) -> list[float]:
