@@ -765,6 +765,7 @@ def test_a_channel_that_takes_over_is_a_signal_and_a_good_month_of_all_is_none()
         "above",
     ]  # B has more wins in all, so it comes first
     good = channels.signals(winning({"A": [*steady, 60], "B": [*other, 90]}), period=period("2024-01"))
+    assert "in 1 month all 2 channels are within the limits" in channels.finding_signals(good)
     assert (good.loc[good["judged"], "signal"] == "same").all() and "No channel stands out" in channels.finding_signals(
         good
     )

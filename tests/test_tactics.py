@@ -617,6 +617,19 @@ def test_the_hand_off_is_said_in_the_number_it_is_in(share, said):
     assert channels.finding_handoff(frame) == said
 
 
+def test_a_channel_whose_deals_are_won_less_often_is_named_at_that_step():
+    rows = [("A", "a deal", 0.52, 0.5, 0.54), ("A", "won", 0.4, 0.3, 0.5), ("Out", "a deal", 0.48, 0.4, 0.55),
+            ("Out", "won", 0.17, 0.13, 0.22), ("All", "a deal", 0.5, 0.48, 0.52), ("All", "won", 0.31, 0.28, 0.33)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["channel", "step", "share", "lower", "upper"])
+    assert channels.finding_handoff(frame) == (
+        "Of 100 leads **50 become deals**, 16 are won; of 100 deals of **Out** 17 (13 to 22) are won, of all 31."
+    )
+    frame.loc[2, ["share", "lower", "upper"]] = [0.3, 0.25, 0.35]
+    assert channels.finding_handoff(frame).endswith(
+        "of **Out** 30 (25 to 35) become deals; of 100 deals of **Out** 17 (13 to 22) are won, of all 31."
+    )
+
+
 def test_two_reps_of_one_name_are_two():
     crm = inbox(1)
     reps = pd.DataFrame(

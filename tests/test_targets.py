@@ -105,7 +105,7 @@ def test_a_period_without_working_days_is_due_evenly():
 def test_less_than_a_quarter_of_history_is_said():
     with pytest.raises(TooLittleData, match="no history"):
         targets.pattern(steady().iloc[:0], pd.Timestamp("2022-01-01"))
-    with pytest.raises(TooLittleData, match="whole quarter"):
+    with pytest.raises(TooLittleData, match=r"whole quarter of history before \d"):
         targets.pattern(steady("2022-01-01", "2022-02-01"), pd.Timestamp("2022-02-01"))
 
 
@@ -558,6 +558,16 @@ def test_sentences_are_true_of_one_and_of_none(quarter):
     assert "(the forecast page looks at the open deals) it will end near **$21.0 thousand**" in targets.finding_pace(
         pace, standing
     )
+
+
+def test_a_weekday_that_brings_most_is_named_though_the_days_add_up_evenly():
+    days = pd.date_range("2024-07-01", "2024-09-30")
+    works = days.day_of_week < 5
+    for monday, said in ((1.0, "evenly"), (2.6, "**Mondays bring 2.6 times** what another working day does")):
+        worth = works * np.where(days.day_of_week == 0, monday, 1.0)
+        pace = pd.DataFrame({"day": days, "works": works, "booked": 1.0, "share": worth.cumsum() / worth.sum(),
+                             "linear": works.cumsum() / works.sum()})  # fmt: skip
+        assert said in targets.finding_path(pace) and ("evenly" in targets.finding_path(pace)) == (monday == 1)
 
 
 def test_the_path_of_a_period_that_is_over_is_told_as_past():

@@ -126,7 +126,7 @@ def _reached(duration: np.ndarray, came: np.ndarray, horizon: float, level: floa
 
 
 def finding_handoff(handoff: pd.DataFrame) -> str:
-    """One sentence: how many of 100 leads become deals and wins, and the group that loses most on the way to a deal."""
+    """One sentence: how many of 100 leads become deals and wins, and of each step the group clearly below."""
     by = str(handoff.columns[0])
     rows, every = _parts(handoff)
     if "a deal" not in every.index or pd.isna(every.loc["a deal", "share"]):
@@ -137,13 +137,24 @@ def finding_handoff(handoff: pd.DataFrame) -> str:
     said = f"Of 100 leads **{style.count(some)} {'becomes a deal' if some == 1 else 'become deals'}**"
     if pd.notna(won):
         said += f", {style.count(100 * won)} {'is' if round(100 * won) == 1 else 'are'} won"
-    rows = rows[rows["step"] == "a deal"].dropna(subset="share")
-    low = rows[rows["upper"] < total["lower"]]
-    if low.empty:
+    lows = []
+    for step in ("a deal", "won"):
+        at = rows[rows["step"] == step].dropna(subset="share")
+        low = at[at["upper"] < every.loc[step, "lower"]] if step in every.index else at[:0]
+        if low.empty:
+            continue
+        least = low.loc[low["share"].idxmin()]
+        between = style.between(100 * least["lower"], 100 * least["upper"], style.count)
+        many, who = f"{style.count(100 * least['share'])} ({between})", f"**{md(least[by])}**"
+        usual = style.count(100 * every.loc[step, "share"])
+        lows.append(
+            f"of {who} {many} become deals"
+            if step == "a deal"
+            else f"of 100 deals of {who} {many} are won, of all {usual}"
+        )
+    if not lows:
         return f"{said}; no {'rep' if by == 'rep_id' else by} is clearly below that."
-    least = low.loc[low["share"].idxmin()]
-    between = style.between(100 * least["lower"], 100 * least["upper"], style.count)
-    return f"{said}; of **{md(least[by])}** {style.count(100 * least['share'])} ({between})."
+    return f"{said}; {'; '.join(lows)}."
 
 
 def chart_handoff(handoff: pd.DataFrame) -> alt.LayerChart:

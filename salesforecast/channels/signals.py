@@ -124,11 +124,13 @@ def finding_signals(signals: pd.DataFrame) -> str:
     judged = signals[signals["judged"]]
     alarms = judged["false_alarms"].iloc[0]
     luck = f"luck alone would give {alarms:.1f}" if alarms >= 0.05 else "luck alone would give hardly any"
-    months, many = judged["period"].nunique(), len(judged)
+    months = judged["period"].nunique()
     out = judged[judged["signal"] != "same"]
     if out.empty:
-        channels = style.plural(judged["channel"].nunique(), "channel")
-        return f"**No channel stands out**: all {style.plural(many, 'month')} of {channels} are within the limits of their past."
+        return (
+            f"**No channel stands out**: in {style.plural(months, 'month')} all {judged['channel'].nunique()} channels are within the "
+            f"limits of their past."
+        )
     said = [
         f"**{md(r.channel)}** in {md(r.period)} ({style.percent(r.share)} of the wins, usually {style.percent(r.centre)})"
         for r in out.head(2).itertuples()

@@ -18,6 +18,7 @@ from salesforecast.targets.pattern import Pattern, path, wandering
 from salesforecast.targets.sold import between, deal_size
 
 DASHED = "working days"  # the line it is named by
+UNEVEN = 1.25  # times another working day: a weekday that brings as much more, or less, is named
 FEW_PERIODS = 3  # past periods: from fewer no band is drawn
 
 
@@ -180,11 +181,19 @@ def chart_pace(pace: pd.DataFrame, grain: str = "daily") -> alt.LayerChart:
 
 
 def finding_path(pace: pd.DataFrame) -> str:
-    """One sentence: by how much the path differs from the straight line of the working days, and where most."""
+    """One sentence: by how much the path differs from the straight line of the working days, and where most; else the weekday."""
     off = pace["share"] - pace["linear"]
     at = pace.loc[off.abs().idxmax()]
     gap = float(at["share"] - at["linear"])
     if abs(gap) < 0.02:
+        each = pace["share"].diff().fillna(pace["share"].iloc[0])[pace["works"]]
+        weekday = pace["day"].dt.day_name()[each.index]
+        means = {name: each[weekday == name].mean() / each[weekday != name].mean() for name in weekday.unique()}
+        name = max(means, key=lambda one: abs(np.log(means[one])), default="")
+        if name and abs(np.log(means[name])) > np.log(UNEVEN):
+            times = style.figure(1)(means[name])
+            bring = f"**{name}s bring {times} times** what another working day does"
+            return f"Added up, business keeps step with the working days, but {bring}."
         return "Business falls **evenly on the working days** of this period; the calendar is no bad guide to it."
     more, verb = "more" if gap > 0 else "less", "is" if pd.isna(at["booked"]) else "was"
     return (

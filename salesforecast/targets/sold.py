@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from salesforecast import style
 from salesforecast.errors import MissingTable, TooLittleData, unknown
 from salesforecast.periods import ONE_DAY, period_at
 from salesforecast.tables import NOT_FILLED, Crm
@@ -97,7 +98,9 @@ def settled(sales: pd.DataFrame, until: pd.Timestamp, fiscal_year_start: int = 1
         sums.append((at.since, float(known.loc[inside, "amount"].sum())))
         at = at.previous(-1)
     if not sums:
-        raise TooLittleData("There is less than a whole quarter of history, so there is nothing to plan by.")
+        raise TooLittleData(
+            f"There is less than a whole quarter of history before {style.day(until)}, so there is nothing to plan by."
+        )
     quarters = pd.DataFrame(sums, columns=["since", "amount"])
     enough = quarters["amount"] >= FILLED * quarters["amount"].median()
     return pd.Timestamp(quarters.loc[enough.idxmax(), "since"])
