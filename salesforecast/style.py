@@ -337,7 +337,7 @@ def table(frame: pd.DataFrame, *, currency: str = "", bold: str | None = None, t
     values = {str(c): frame[c] for c in frame.columns}
     currency = currency or currency_in_use()
     shown = _shown(list(values))
-    cells = [_cells(values, name, currency) if i else _names(name, values[name]) for i, name in enumerate(shown)]
+    cells = [_cells(values, name, currency) if i else _names(name, values[name], currency) for i, name in enumerate(shown)]
     heads = "".join(f'<th scope="col"{_class(c.css)}>{c.head}</th>' for c in cells)
     rows = []
     for i in range(len(frame)):
@@ -373,7 +373,9 @@ def _shown(names: list[str]) -> list[str]:
     return out
 
 
-def _names(name: str, values: pd.Series) -> _Cells:
+def _names(name: str, values: pd.Series, currency: str) -> _Cells:
+    if column(name).format is money and _is_figure(values):  # a table of one row whose figures have no name
+        return _cells({name: values}, name, currency)._replace(css="words")
     say = day if pd.api.types.is_datetime64_any_dtype(values) else _text
     return _Cells(f"<b>{html.escape(column(name).header)}</b>", "words", [html.escape(say(v)) for v in values])
 

@@ -487,3 +487,8 @@ def test_names_beside_dots_that_lie_on_each_other_stand_a_line_apart():
             for row in spec["datasets"][layer["data"]["name"]]:
                 places[row["label"]] = row["value"] / (domain[1] - domain[0]) * spec["height"]
     assert abs(places["1086"] - places["300"]) >= 13.9 and len(places) == 3
+
+
+def test_money_in_the_first_column_has_its_unit_as_anywhere():
+    html = style.table(pd.DataFrame({"to_book": [9_642_236.0], "deals": [283]}), currency="€")
+    assert "<b>Still to book</b> € million" in html and "9.64" in html and "9,642,236" not in html
