@@ -16,6 +16,7 @@ ENOUGH = 10  # a curve is followed while no deal at risk stands for more than on
 ENOUGH_NOW = 5  # the same within one period, whose interval tells the rest
 NEARLY_ALL = 0.99  # of all wins: the age by which they have come is the horizon; open deals older than it have stalled
 BLOCKS = 8  # of time: fewer say too little of how one differs from the next
+AT_ONCE = "Nothing was lost and every deal closed on the day it was entered"  # as orders do that are read as deals
 FAR = 10**7  # days: a deal that is open closes after everything else
 
 
@@ -132,6 +133,8 @@ def whole(seen: Observed, as_of: pd.Timestamp) -> tuple[stats.LifeTable, int]:
     ages = int(max(1, last - seen.created.min() + 1))
     end = followed(seen.table(-FAR, last, ages, np.zeros_like(seen.group)))
     won = int((seen.outcome == "won").sum())
+    if won >= ENOUGH and won == len(seen.outcome) and (seen.closed == seen.created).all():
+        raise TooLittleData(f"{AT_ONCE}, so there is no win rate and no time to close to tell.")
     if end < 1 or won < ENOUGH:
         raise TooLittleData(
             f"There are {won} won deals with dates; a win rate that counts open deals needs at least {ENOUGH}, "

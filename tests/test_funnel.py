@@ -131,6 +131,34 @@ def test_the_parts_of_the_change_of_velocity_add_up_exactly(seed, label):
         assert parts[1:-1].sum() == pytest.approx(parts[-1] - parts[0], rel=1e-9)
 
 
+def test_the_period_with_too_few_wins_for_a_velocity_is_the_one_named():
+    d = company(n=1500)
+    late, last = d["closed_date"] >= "2025-04-01", d["closed_date"] >= "2025-06-27"
+    few = d.assign(outcome=d["outcome"].mask(late & ~last & (d["outcome"] == "won"), "lost"))
+    wins = ((few["outcome"] == "won") & late).sum()
+    with pytest.raises(
+        TooLittleData, match=f"^2025Q2 has {wins} wins with dates; a velocity needs at least 10"
+    ) as error:
+        funnel.velocity_drivers(few, period=period("2025Q2"), as_of=END)
+    assert wins < 10 and "Neither" not in str(error.value)
+    early = d.assign(
+        outcome=d["outcome"].mask(~late & (d["outcome"] == "won") & (d["closed_date"] >= "2024-04-01"), "lost")
+    )
+    with pytest.raises(TooLittleData, match="^Neither 2025Q1 .0 wins. nor 2024Q2 .0 wins. has enough.* at least 10"):
+        funnel.velocity_drivers(early, period=period("2025Q2"), as_of=END)
+
+
+def test_orders_read_as_deals_all_won_on_their_day_are_said_to_be_just_that():
+    d = company(n=1500)
+    sold = d[d["outcome"] == "won"].assign(created_date=lambda f: f["closed_date"])
+    for ask in (funnel.win_curve, lambda f, as_of: funnel.velocity_drivers(f, period=period("2025Q2"), as_of=as_of)):
+        with pytest.raises(TooLittleData, match="Nothing was lost and every deal closed on the day it was entered"):
+            ask(sold, as_of=END)
+    metrics, changes = (f(sold, period=period("2025Q2"), as_of=END) for f in (funnel.metrics, funnel.changes))
+    said = funnel.finding_metrics(metrics, changes)
+    assert "Nothing was lost and every deal closed on the day it was entered" in said and "too short" not in said
+
+
 def test_one_changed_factor_takes_the_whole_change():
     d = company(n=1500)
     base = funnel.velocity_drivers(d, period=period("2025Q2"), as_of=END)

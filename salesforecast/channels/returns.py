@@ -40,7 +40,8 @@ def returns(crm: Crm, entries: pd.DataFrame, *, since: pd.Timestamp, until: pd.T
     -------
     DataFrame
         channel, n (deals), open, won (so far), and expected, what open deals still bring counted: wins, bookings, margin (missing
-        without order lines and unit costs); spend (of the months of the window), cost_per_win, return_share (margin less spend, over spend; of bookings where there is no margin), hours, per_hour
+        without order lines and unit costs); spend (of the months of the window), cost_per_win, return_share (margin less spend, over
+        spend; of bookings where there is no margin), hours, per_hour
         (margin, or bookings, for an hour recorded), each of the last with _lower and _upper (90%, resampling customers), first_euro,
         first_hour (share of the resamples in which it is the highest). These are missing of a channel with fewer than 10 wins, or
         whose wins still come at the last age to which it can be followed, short of that at which the others' have come; one that

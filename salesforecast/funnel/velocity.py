@@ -12,7 +12,7 @@ import pandas as pd
 from salesforecast import stats, style
 from salesforecast.cards import Card, Cards
 from salesforecast.errors import TooLittleData
-from salesforecast.observed import ENOUGH, ENOUGH_NOW, followed, horizon, observed
+from salesforecast.observed import AT_ONCE, ENOUGH, ENOUGH_NOW, followed, horizon, observed
 from salesforecast.periods import ONE_DAY, Period
 from salesforecast.periods import period as period_of
 
@@ -160,9 +160,17 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
         )
         if not now["valued"]:
             booked = f"no win of {now['period']} has an amount" if now["won"] else f"nothing was won in {now['period']}"
+        why = "The history is too short, or its wins too few,"
+        if (
+            not now["open_deals"]
+            and not metrics["lost"].any()
+            and (metrics["closed_after"].dropna() == 0).all()
+            and now["won"]
+        ):
+            why = f"{AT_ONCE}, so there is nothing"
         return (
-            f"**{style.plural(now['open_deals'], 'deal')} {'is' if now['open_deals'] == 1 else 'are'} open**, and {booked}. The history "
-            f"is too short, or its wins too few, to say how fast the open deals bring in money."
+            f"**{style.plural(now['open_deals'], 'deal')} {'is' if now['open_deals'] == 1 else 'are'} open**, and {booked}. "
+            f"{why} to say how fast the open deals bring in money."
         )
     alive = (
         f"Of {style.plural(now['open_deals'], 'open deal')}, {style.count(now['open_deals'] * now['alive'])} are alive"
@@ -318,7 +326,7 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
     Ang (2005), Energy Policy 33, 867-871.
     """
     spans = period.compared(as_of)
-    draws, _ = _draws(deals, spans, as_of)
+    draws, counts = _draws(deals, spans, as_of)
     frames = []
     for i, span in enumerate(spans[1:], start=1):
         now, then = draws["velocity"][0], draws["velocity"][i]
@@ -339,8 +347,14 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
             row.update(against=span.label, lower=lower, upper=upper)
         frames.append(pd.DataFrame(rows))
     if not frames:
+        horizon(observed(deals), as_of)  # where that cannot be said, it says why
+        need = f"at least {ENOUGH}, one of them with an amount, and open deals of every age"
+        wins = [style.plural(n, "win") for n in counts["won"]]
+        if not draws["velocity"][0, 0] > 0:
+            raise TooLittleData(f"{spans[0].label} has {wins[0]} with dates; a velocity needs {need}.")
+        past = " nor ".join(f"{s.label} ({n})" for s, n in zip(spans[1:], wins[1:], strict=True))
         raise TooLittleData(
-            f"Neither {' nor '.join(s.label for s in spans[1:])} has enough dated deals for a velocity to compare {spans[0].label} with."
+            f"Neither {past} has enough for a velocity to compare {spans[0].label} with; it needs {need}."
         )
     return pd.concat(frames, ignore_index=True)[["against", "driver", "part", "lower", "upper", "from", "to"]]
 
