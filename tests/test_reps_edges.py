@@ -236,6 +236,7 @@ KINDS = pd.DataFrame(
 )
 PLANS = pd.DataFrame({"planned": [1], "kept": [1], "done": [0], "unplanned": [np.nan]})
 CARD = pd.DataFrame({"rep": ["A", "All"], "closed": 1, "won": 1, "bookings": 0.0})
+APART = FAIR.assign(effect=[0.9, -0.9] * 4, closed=[28, 44] + [30, 32] * 3)  # each within luck, and together beyond it
 FOUR = FAIR.assign(verdict=["above"] * 4 + ["same"] * 4)
 
 
@@ -248,6 +249,9 @@ FOUR = FAIR.assign(verdict=["above"] * 4 + ["same"] * 4)
         (lambda: reps.finding_luck(FAIR.assign(ratio=[3.0] + [1.0] * 7), FAIR.assign(ratio=[3.0] + [1.0] * 7)),
          "7 of 8 reps are where luck alone keeps 95% of equal ones, 1 is outside; luck alone would put 0.4 there."),
         (lambda: reps.finding_luck(FAIR, FAIR.assign(ratio=[1.0] + [3.0] * 7)), "1 of 8 reps is where"),
+        (lambda: reps.finding_luck(APART, APART), "equal ones, each by itself; all together they differ by more than luck."),
+        (lambda: reps.finding_fair(FAIR, FAIR.head(2)), "With 30 closed deals each, "),
+        (lambda: reps.finding_fair(APART, APART), "With a median of 31 closed deals, "),
         (lambda: reps.finding_returns(KINDS), ", 1 other differs too;"),
         (lambda: reps.finding_returns(KINDS.assign(verdict="few")), "Too few attempts: 0 kinds of activity had"),
         (lambda: reps.finding_returns(KINDS.assign(verdict=["few", "few", "same"])), "Too few attempts: 1 kind of activity had"),
@@ -265,6 +269,12 @@ def test_a_part_that_narrows_the_spread_of_bookings_is_said_to_and_equal_booking
     )
     assert reps.finding_differences(shares, shares, shares) == (
         "Of the spread of bookings between reps, **deals closed** makes 110% and product mix 20%; win rate narrows it by 25%."
+    )
+    wide = shares.assign(
+        what=["Win rate", "Deals closed", "Product mix", "Size within product"], share=[1.14, 0.46, -0.02, -0.58]
+    )
+    assert reps.finding_differences(wide, wide, wide).endswith(
+        "**win rate** makes 114% and deals closed 46%; size within product narrows it by 58%."
     )
     same = pd.DataFrame(
         {"volume": 0.0, "winning": 0.0, "mix": 0.0, "price": 0.0, "difference": 0.0, "bookings": [5.0, 5.0, 5.0]}

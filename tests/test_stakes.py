@@ -136,6 +136,10 @@ def test_the_headline_has_bookings_with_a_change_that_is_clear_only_beyond_chanc
     ]
     assert cards["Bookings, 2025Q2"].value == f"${won['amount'].sum() / 1e6:.2f}M"
     assert cards["Bookings, 2025Q2"].spark[-1] == won["amount"].sum()
+    bare = trend.assign(bookings=trend["bookings"].where(trend.index != 5))  # nothing was booked in it
+    bare.loc[:2, ["bookings", "open_deals"]] = np.nan  # before the first closing
+    spark = funnel.cards_headline(metrics, changes, bare).cards[0].spark
+    assert np.isnan(spark[:3]).all() and spark[3] > 0 and spark[5] == 0
     gaps = metrics.assign(won=5, valued=3, undated=2)
     lines = {card.name: card.of for card in funnel.cards_headline(gaps, changes, trend).cards}
     assert lines["Bookings, 2025Q2"] == ("from 3 of 5 won deals",)

@@ -71,7 +71,10 @@ def cards_headline(metrics: pd.DataFrame, changes: pd.DataFrame, trend: pd.DataF
     )
     all_of = "" if now["valued"] == now["won"] else f"{style.count(now['valued'])} of "  # the others have no amount
     wins = f"from {all_of}{style.plural(now['won'], 'won deal')}"
-    spark = tuple(trend["bookings"].fillna(0.0)) if trend["bookings"].notna().sum() > 2 else ()
+    course = (
+        trend["bookings"].fillna(0.0).where(trend["open_deals"].notna())
+    )  # before the first closing there are no data
+    spark = tuple(course) if trend["bookings"].notna().sum() > 2 else ()
     year = {4: 1, 6: 4, 7: 12}[len(str(now["period"]))]
     bookings = Card(f"Bookings, {now['period']}", money(now["bookings"]), (wins,), moves, spark, year)
     shown = [bookings, cards["Win rate"]]

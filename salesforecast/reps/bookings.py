@@ -15,6 +15,7 @@ from salesforecast.text import enumerated, md
 
 PARTS = {"volume": "Deals closed", "winning": "Win rate", "mix": "Product mix", "price": "Size within product"}
 LEVELS = ("product", "family", "segment")
+NARROWS = -0.05  # of the spread: what narrows it more than that is named
 
 
 def differences(crm: Crm, *, since: pd.Timestamp, until: pd.Timestamp) -> pd.DataFrame:
@@ -116,7 +117,7 @@ def finding_differences(differences: pd.DataFrame, shares: pd.DataFrame, own: pd
             f"{'more' if row['difference'] > 0 else 'less'} than the mean rep: {said}."
         )
     top, others = shares.iloc[0], shares.iloc[1:]
-    others = others[(others.index == 1) | (others["what"] == PARTS["winning"])]
+    others = others[(others.index == 1) | (others["what"] == PARTS["winning"]) | (others["share"] < NARROWS)]
     wider = [f"{what.casefold()} {style.percent(share)}" for what, share in others.to_numpy() if share >= -0.005]
     narrower = [
         f"; {what.casefold()} narrows it by {style.percent(-share)}"

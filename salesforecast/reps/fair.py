@@ -233,8 +233,10 @@ def _would_tell(fair: pd.DataFrame) -> str:
         if pd.isna(now["gap_share"])
         else f"only gaps of {style.points(now['gap_share']).lstrip('+')} show"
     )
+    closed, have = fair.loc[fair["closed"] >= FEW, "closed"], style.count(now["have"])
+    with_them = f"With {have} closed deals each" if closed.nunique() == 1 else f"With a median of {have} closed deals"
     return (
-        f" With {style.count(now['have'])} closed deals each, {gap}; {style.points(asked['gap_share']).lstrip('+')} would take about "
+        f" {with_them}, {gap}; {style.points(asked['gap_share']).lstrip('+')} would take about "
         f"{style.count(float(f'{asked.closed:.2g}'))}."
     )
 
@@ -324,11 +326,13 @@ def finding_luck(fair: pd.DataFrame, own: pd.DataFrame) -> str:
     if len(known) == 1:
         where = "where luck keeps 95% of equal reps" if inside else "outside of where luck keeps 95% of equal reps"
         return f"**{md(known.iloc[0]['rep'])}** is {where}."
-    beyond = f", {outside} {'is' if outside == 1 else 'are'} outside; luck alone would put {style.figure(1)(0.05 * len(known))} there"
+    beyond = ""
+    if outside:
+        beyond = f", {outside} {'is' if outside == 1 else 'are'} outside; luck alone would put {style.figure(1)(0.05 * len(known))} there"
+    elif _heterogeneity(fair)[0] < ALPHA:
+        beyond = ", each by itself; all together they differ by more than luck"
     verb = "is" if inside == 1 else "are"
-    return (
-        f"**{inside} of {len(known)} reps** {verb} where luck alone keeps 95% of equal ones{beyond if outside else ''}."
-    )
+    return f"**{inside} of {len(known)} reps** {verb} where luck alone keeps 95% of equal ones{beyond}."
 
 
 def listed(fair: pd.DataFrame) -> pd.DataFrame:
