@@ -179,7 +179,10 @@ def _all_known(crm: Any, told: Any, apart: str, only: dict[str, str]) -> None:
         try:
             told.only(**{name: value})
         except SettingError as error:
-            refused.append(str(error))
+            names = told.deals["rep"].dropna().unique() if name == "rep" and "rep" in told.deals else []
+            same = sorted(n for n in names if n.startswith(f"{value} (") and n.endswith(")"))
+            several = f"Several reps are called {value!r}. Say which: {', '.join(same)}."
+            refused.append(several if len(same) > 1 else str(error))
     if apart:
         from salesforecast.reps import owned
 

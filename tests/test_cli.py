@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT, SAMPLE
 from salesforecast import cli
+from salesforecast.report.declared import Parameter, given
 
 DEALS = "opportunity_id,stage,outcome,amount,created_date,closed_date\na,Open,open,5,2025-01-02,\nb,Won,won,7,2025-01-03,2025-02-03\n"
 
@@ -34,6 +35,10 @@ def run(capsys, *args):
         (["report", "--data", "{good}", "--period", "2025Q1", "--each", "team"], "No deal has a team, so there is nothing to make a report for each of"),
         (["report", "--data", "{good}", "--period", "2025Q1", "-p", "team=North", "-p", "rep=Bo", "-p", "apart=9"],
          "There is no team 'North'. Known: none. There is no rep 'Bo'. Known: none. There is no owner '9' to set apart"),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "grain=hourly"], "There is no grain 'hourly'. Known: daily, weekly, monthly, results."),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "days=-3"], "Parameter 'days' is at least 1, not -3."),
+        (["report", "--data", "{good}", "--period", "2025Q1", "-p", "by=colour"], "There is no column of the deals 'colour'. Known: opportunity_id, "),
+        (["report", "--data", "{twins}", "--period", "2025Q1", "-p", "rep=Jo"], "Several reps are called 'Jo'. Say which: Jo (R1), Jo (R2)."),
         (["check", "{keyless}"], "the column for opportunity_id is missing"),
         (["check", "{blank}"], "opportunities.csv is empty"),
         (["sample", "{good}"], "exists and is not an empty folder"),
@@ -47,11 +52,23 @@ def test_bad_input_is_one_message_with_the_fix_and_exit_code_2(capsys, tmp_path,
         (tmp_path / name).mkdir()
         if text is not None:
             (tmp_path / name / "opportunities.csv").write_text(text)
+    (tmp_path / "twins").mkdir()
+    twins = [line + f",{who}\n" for line, who in zip(DEALS.splitlines(), ("rep_id", "R1", "R2"), strict=True)]
+    (tmp_path / "twins" / "opportunities.csv").write_text("".join(twins))
+    (tmp_path / "twins" / "reps.csv").write_text("rep_id,rep\nR1,Jo\nR2,Jo\n")
     code, out, err = run(capsys, *[a.replace("{", str(tmp_path) + "/").replace("}", "") for a in args])
     assert code == 2
     assert says in err and err.startswith("salesforecast: ") and "Traceback" not in err
     assert err.count("\n") == 1 and out == ""
     assert not (tmp_path / "reports").exists(), "nothing is written"
+
+
+def test_a_parameter_of_ones_own_notebook_may_mean_something_else_by_a_known_name():
+    declared = {
+        "mine": {"grain": Parameter(str, "fine", ""), "by": Parameter(str, "moon", ""), "days": Parameter(int, -1, "")}
+    }
+    values = {"grain": "coarse", "by": "sun", "days": -3}
+    assert given(values, declared, ["team"]) == {"mine": values}
 
 
 def test_check_says_what_was_read_cleaned_and_is_possible(capsys, tmp_path):

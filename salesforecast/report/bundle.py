@@ -103,7 +103,7 @@ def run(
         )
     own = {name: declared(nb, name) for name, nb in ready.items()}
     wanted = dict(parameters or {})
-    given(wanted, own)
+    given(wanted, own, checked[0].deals.columns if checked else ())
     needed = [name for name in FILTERS if wanted.get(name)] + ([each[0]] if each else [])
     lacking = {name: [one for one in needed if one not in own[name]] for name in ready}
     left_out = {name: f"it has no parameter {' or '.join(lacks)}" for name, lacks in lacking.items() if lacks}

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from salesforecast import quick  # noqa: F401  (before anything of Jupyter)
 import nbformat
 
 from salesforecast.errors import ReportError, SettingError, unknown
+from salesforecast.tables import TABLES
 
 Value = str | int | float | bool
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
@@ -179,22 +180,52 @@ def read(path: str | Path) -> Any:
     return nb
 
 
-def given(values: Mapping[str, object], own: Mapping[str, Mapping[str, Parameter]]) -> dict[str, dict[str, Value]]:
+def given(
+    values: Mapping[str, object], own: Mapping[str, Mapping[str, Parameter]], columns: Iterable[str] = ()
+) -> dict[str, dict[str, Value]]:
     """The values for each notebook, of the types that it declares.
+
+    Parameters
+    ----------
+    values : mapping
+        By name.
+    own : mapping
+        The parameters of each notebook.
+    columns : iterable of str
+        Of the deals, where they are known: what `by` may be.
 
     Raises
     ------
     SettingError
-        For a name that no notebook declares, or a value that cannot be read.
+        For a name that no notebook declares, a value that cannot be read, or one that is none of those there are.
     """
     everywhere = {name: None for parameters in own.values() for name in parameters}
     for name in values:
         if name not in everywhere:
             raise unknown("parameter", name, everywhere)
-    return {
+    found = {
         notebook: {n: converted(n, v, parameters[n].type) for n, v in values.items() if n in parameters}
         for notebook, parameters in own.items()
     }
+    for notebook, mine in found.items():
+        for name, value in mine.items():
+            _allowed(name, value, own[notebook][name].default, list(columns))
+    return found
+
+
+def _allowed(name: str, value: Value, default: Value, columns: list[str]) -> None:
+    """Refuse what no question knows; not in a notebook whose own default tells that it means something else by the name."""
+    if name == "days" and isinstance(value, int | float) and value < 1 <= float(default):
+        raise SettingError(f"Parameter 'days' is at least 1, not {value}.")
+    if name == "grain":
+        from salesforecast.targets.results import GRAINS
+
+        if value not in GRAINS and default in GRAINS:
+            raise unknown(name, value, GRAINS)
+    if name == "by" and columns:
+        known = {"", *columns, *(column for table in TABLES.values() for column in table.names)}
+        if value not in known and default in known:
+            raise unknown("column of the deals", value, columns)
 
 
 def inject(nb: Any, values: Mapping[str, Value]) -> None:
