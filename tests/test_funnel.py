@@ -137,15 +137,22 @@ def test_the_period_with_too_few_wins_for_a_velocity_is_the_one_named():
     few = d.assign(outcome=d["outcome"].mask(late & ~last & (d["outcome"] == "won"), "lost"))
     wins = ((few["outcome"] == "won") & late).sum()
     with pytest.raises(
-        TooLittleData, match=f"^2025Q2 has {wins} wins with dates; a velocity needs at least 10"
+        TooLittleData, match=f"to compare: 2025Q2 has {wins} wins with dates, and 10 are needed"
     ) as error:
         funnel.velocity_drivers(few, period=period("2025Q2"), as_of=END)
     assert wins < 10 and "Neither" not in str(error.value)
     early = d.assign(
         outcome=d["outcome"].mask(~late & (d["outcome"] == "won") & (d["closed_date"] >= "2024-04-01"), "lost")
     )
-    with pytest.raises(TooLittleData, match="^Neither 2025Q1 .0 wins. nor 2024Q2 .0 wins. has enough.* at least 10"):
+    said = "no earlier velocity to compare 2025Q2 with: 2025Q1 has 0 wins with dates, and 10 are needed; 2024Q2 has 0"
+    with pytest.raises(TooLittleData, match=said):
         funnel.velocity_drivers(early, period=period("2025Q2"), as_of=END)
+    bare = d.assign(amount=d["amount"].mask(late))
+    with pytest.raises(TooLittleData, match="no win of 2025Q2 has an amount"):
+        funnel.velocity_drivers(bare, period=period("2025Q2"), as_of=END)
+    dead = d[~(d["outcome"] == "open")]
+    with pytest.raises(TooLittleData, match="no deal that may still be won was open at the end of 2025Q2"):
+        funnel.velocity_drivers(dead, period=period("2025Q2"), as_of=END)
 
 
 def test_orders_read_as_deals_all_won_on_their_day_are_said_to_be_just_that():

@@ -160,17 +160,17 @@ def finding_metrics(metrics: pd.DataFrame, changes: pd.DataFrame) -> str:
         )
         if not now["valued"]:
             booked = f"no win of {now['period']} has an amount" if now["won"] else f"nothing was won in {now['period']}"
-        why = "The history is too short, or its wins too few,"
+        why = "The history is too short, or its wins too few, to say how fast the open deals bring in money"
         if (
             not now["open_deals"]
             and not metrics["lost"].any()
             and (metrics["closed_after"].dropna() == 0).all()
             and now["won"]
         ):
-            why = f"{AT_ONCE}, so there is nothing"
+            why = f"{AT_ONCE}, so there is no pace at which open deals bring in money"
         return (
             f"**{style.plural(now['open_deals'], 'deal')} {'is' if now['open_deals'] == 1 else 'are'} open**, and {booked}. "
-            f"{why} to say how fast the open deals bring in money."
+            f"{why}."
         )
     alive = (
         f"Of {style.plural(now['open_deals'], 'open deal')}, {style.count(now['open_deals'] * now['alive'])} are alive"
@@ -348,15 +348,25 @@ def velocity_drivers(deals: pd.DataFrame, *, period: Period, as_of: pd.Timestamp
         frames.append(pd.DataFrame(rows))
     if not frames:
         horizon(observed(deals), as_of)  # where that cannot be said, it says why
-        need = f"at least {ENOUGH}, one of them with an amount, and open deals of every age"
-        wins = [style.plural(n, "win") for n in counts["won"]]
+        lacks = [_lacks(row, alive) for (_, row), alive in zip(counts.iterrows(), draws["alive"][:, 0], strict=True)]
         if not draws["velocity"][0, 0] > 0:
-            raise TooLittleData(f"{spans[0].label} has {wins[0]} with dates; a velocity needs {need}.")
-        past = " nor ".join(f"{s.label} ({n})" for s, n in zip(spans[1:], wins[1:], strict=True))
-        raise TooLittleData(
-            f"Neither {past} has enough for a velocity to compare {spans[0].label} with; it needs {need}."
-        )
+            raise TooLittleData(f"There is no velocity to compare: {lacks[0]}.")
+        raise TooLittleData(f"There is no earlier velocity to compare {spans[0].label} with: {'; '.join(lacks[1:])}.")
     return pd.concat(frames, ignore_index=True)[["against", "driver", "part", "lower", "upper", "from", "to"]]
+
+
+def _lacks(row: pd.Series, alive: float) -> str:
+    """What a period without a velocity lacks."""
+    if row["won"] < ENOUGH:
+        return f"{row['period']} has {style.plural(row['won'], 'win')} with dates, and {ENOUGH} are needed"
+    if not row["valued"]:
+        return f"no win of {row['period']} has an amount"
+    if not alive > 0:
+        return f"no deal that may still be won was open at the end of {row['period']}"
+    return (
+        f"{row['period']} has {style.plural(row['won'], 'win')}, but at some age up to {style.days(row['horizon'])} fewer than "
+        f"{ENOUGH_NOW} deals, too few to follow"
+    )
 
 
 def finding_velocity_drivers(drivers: pd.DataFrame, changes: pd.DataFrame) -> str:
