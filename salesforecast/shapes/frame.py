@@ -165,13 +165,16 @@ def rounded(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def _four(value: float) -> float:
-    """Four significant digits; a few more where the last would be a 5, which a label of three would round once more.
+    """Four significant digits; a last 5 leans to where it came from, since a label of three rounds once more.
 
-    >>> _four(42_349.87), _four(42_336.2)
-    (42349.9, 42340.0)
+    >>> _four(42_349.87), _four(42_350.2), _four(42_336.2)
+    (42349.96, 42350.04, 42340.0)
     """
     short = f"{value:.3e}"
-    return float(f"{value:.6g}") if short.partition("e")[0][-1:] == "5" else float(short)
+    figure = float(short)
+    if short.partition("e")[0][-1:] != "5" or figure == value:
+        return figure
+    return float(f"{figure * (1 + 1e-6 * (1 if abs(value) > abs(figure) else -1)):.7g}")
 
 
 def _ticks(low: float, high: float, most: int = 5) -> list[float]:
