@@ -145,13 +145,11 @@ def _biases(called: pd.DataFrame, sold: dict[int, tuple[np.ndarray, np.ndarray]]
 
 def _sold(won: pd.DataFrame, who: pd.DataFrame, called: pd.DataFrame) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Of each submitter the days of the wins it answers for, in order, and what they had come to before and after each."""
-    won = won.sort_values("closed_date", kind="stable")
-    days, amount = won["closed_date"].to_numpy("datetime64[us]"), won["amount"].to_numpy("float64")
-    seller = won["rep_id"].fillna("").astype(object)
-    labels = {
-        "rep_id": seller.to_numpy(),
-        **{c: seller.map(who[c]).fillna("").to_numpy(object) for c in ("team", "region")},
-    }
+    order = np.argsort(won["closed_date"].to_numpy(), kind="stable")
+    days, amount = (won[c].to_numpy()[order] for c in ("closed_date", "amount"))
+    seller = won["rep_id"].fillna("").to_numpy(dtype=object)[order]
+    place = who.index.get_indexer(seller)
+    labels = {"rep_id": seller, **{c: np.append(who[c].to_numpy(object), "")[place] for c in ("team", "region")}}
     found = {}
     for row in called.drop_duplicates("submitter").itertuples():
         mine = np.ones(len(won), dtype=bool)

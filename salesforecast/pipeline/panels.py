@@ -55,8 +55,7 @@ def panels(crm: Crm, days: Iterable[pd.Timestamp]) -> pd.DataFrame:
 
 def births(crm: Crm, ids: pd.Index | None = None) -> pd.DataFrame:
     """Every deal, or those of the ids, as it was on the day it was created; columns as in `panel`, by that day."""
-    deals = created(crm)
-    deals = deals if ids is None else deals[deals["opportunity_id"].isin(ids)]
+    deals = created(crm, ids)
     moves = _moves(crm, deals["opportunity_id"])
     if moves is not None:  # of the day it was entered; what a history tells of it only later is not how it began
         day = moves["opportunity_id"].map(deals.set_index("opportunity_id")["created_date"])
@@ -65,10 +64,11 @@ def births(crm: Crm, ids: pd.Index | None = None) -> pd.DataFrame:
     return _described(crm, deals, first, None, deals["created_date"].to_numpy())
 
 
-def created(crm: Crm) -> pd.DataFrame:
-    """The opportunities with a created date that is known at `crm.as_of`, the earliest first."""
+def created(crm: Crm, ids: pd.Index | None = None) -> pd.DataFrame:
+    """The opportunities, or those of the ids, with a created date that is known at `crm.as_of`, the earliest first."""
     _dated(crm)
     deals = crm.opportunities
+    deals = deals if ids is None else deals[keys.among(deals["opportunity_id"], ids).to_numpy()]
     deals = deals[deals["created_date"].notna() & (deals["created_date"] <= crm.as_of)]
     return deals.sort_values(["created_date", "opportunity_id"], kind="stable")
 
