@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from salesforecast.report.declared import notebooks
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -32,7 +34,7 @@ def measured(*commands: list[str], cwd: Path) -> tuple[float, float]:
 def main(folder: Path) -> None:
     loop, bundle = folder / "loop", folder / "bundle"
     loop.mkdir(parents=True, exist_ok=True)
-    names = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    names = list(notebooks(ROOT))  # in the order of the pages, in which a report that names none begins them
     report = [
         sys.executable,
         "-m",
