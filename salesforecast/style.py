@@ -337,7 +337,9 @@ def table(frame: pd.DataFrame, *, currency: str = "", bold: str | None = None, t
     values = {str(c): frame[c] for c in frame.columns}
     currency = currency or currency_in_use()
     shown = _shown(list(values))
-    cells = [_cells(values, name, currency) if i else _names(name, values[name], currency) for i, name in enumerate(shown)]
+    cells = [
+        _cells(values, name, currency) if i else _names(name, values[name], currency) for i, name in enumerate(shown)
+    ]
     heads = "".join(f'<th scope="col"{_class(c.css)}>{c.head}</th>' for c in cells)
     rows = []
     for i in range(len(frame)):
