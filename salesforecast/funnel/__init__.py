@@ -3,6 +3,7 @@
 Deals that are still open are undecided everywhere: they are never counted as lost, and never left out.
 """
 
+from salesforecast.funnel.drivers import chart_velocity_drivers, finding_velocity_drivers, velocity_drivers
 from salesforecast.funnel.losses import (
     chart_lost_by_stage,
     chart_lost_value,
@@ -23,12 +24,9 @@ from salesforecast.funnel.staked import cards_headline, stake_stalled, stake_vel
 from salesforecast.funnel.velocity import (
     cards_metrics,
     changes,
-    chart_velocity_drivers,
     finding_metrics,
-    finding_velocity_drivers,
     metrics,
     trend,
-    velocity_drivers,
 )
 from salesforecast.funnel.winning import (
     chart_pipeline_age,

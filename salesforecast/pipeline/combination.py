@@ -130,11 +130,11 @@ def _trust(
     error = np.nan_to_num(error)
     trust = np.ones(ahead.shape[2])
     for m in np.flatnonzero(counts.sum(axis=(0, 1)) > 0):
-        ours = counts[:, :, m, None] * (
-            counts > 0
-        )  # only where it said something itself: some windows are harder than others
-        mean = np.maximum((ours * error).sum(axis=(0, 1)) / np.maximum(ours.sum(axis=(0, 1)), 1e-300), 1e-12)
-        worse = mean[m] / np.exp(np.log(mean)[ours.sum(axis=(0, 1)) > 0].mean())
+        # only where it said something itself: some windows are harder than others
+        ours = counts[:, :, m, None] * (counts > 0)
+        total = ours.sum(axis=(0, 1))
+        mean = np.maximum((ours * error).sum(axis=(0, 1)) / np.maximum(total, 1e-300), 1e-12)
+        worse = mean[m] / np.exp(np.log(mean)[total > 0].mean())
         seen = ours[:, :, m] > 0  # windows overlap: what counts is the time that they cover
         periods = (ends[seen].max() - days[seen.any(axis=1)].min()) / np.timedelta64(7 * many, "D")
         trust[m] = ((periods * worse + PRIOR) / (periods + PRIOR)) ** -POWER

@@ -11,7 +11,7 @@ from salesforecast.errors import TooLittleData
 from salesforecast.formats import Format, count, missing, money, percent, plural, points, points_off
 from salesforecast.pipeline import combination, simple
 from salesforecast.pipeline.backtesting import Backtest
-from salesforecast.text import opening
+from salesforecast.text import enumerated, opening
 
 KEYS = ["period", "origin", "weeks_to_go", "actual"]
 WEEKS = (12, 8, 4, 1)  # to go, as far as a period is that long
@@ -96,7 +96,7 @@ def accuracy(past: Backtest, combined: pd.DataFrame, series: np.ndarray | None =
     size = pd.Series(actual).groupby(np.asarray(period), sort=False).sum().to_numpy()[:, None]
     taken = (lost.sum() / size.sum()).to_numpy()
     half = half_width((lost.sum() - lost).to_numpy() / (size.sum() - size)) if len(lost) > 1 else np.nan
-    used = " and ".join(", ".join(METHOD[m] for m in members(past, series)).rsplit(", ", 1))
+    used = enumerated([METHOD[m] for m in members(past, series)], most=len(METHOD))
     about = ABOUT | {"combination": f"the forecast of this page: {used}, weighted by past errors"}
     out = pd.DataFrame({"method": table.index, "n": len(lost)})
     out = out.assign(**{_weeks(w): table[w].to_numpy() for w in table})
